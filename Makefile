@@ -18,7 +18,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers names spelling coverage format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-decisions bench-first-hour bench-labels bench-serving bench-operations results clean
+.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers names spelling coverage format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-decisions bench-first-hour bench-labels bench-serving bench-operations results clean bench-multi-label
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -132,6 +132,9 @@ bench-gate: install  ## error rate and power of the gate
 bench-spacy: install  ## medical terms against spaCy; installs spaCy
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.spacy_ner
+
+bench-multi-label: install  ## several labels per row against TF-IDF, on real data
+	$(BIN)/python -m benchmarks.multi_label
 
 bench-serving: install  ## the engine against peers and the limit of the CPU, DeBERTa's rewritten graph, the server against engine, MLflow, overload
 	$(BIN)/python -m benchmarks.serving_batch

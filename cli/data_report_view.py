@@ -9,7 +9,7 @@ from rich.text import Text
 from assay.cli.console import out
 
 if TYPE_CHECKING:
-    from assay.evaluation.data_report import DataReport, LabelCount
+    from assay.evaluation.data_report import DataReport, LabelCount, SampleRow
 
 WIDTH = 80
 MOST_LABELS = 15
@@ -26,7 +26,8 @@ def print_report(report: "DataReport") -> None:
     for name, line in _facts(report):
         facts.add_row(name, Text(line))
     _print_table(facts, width)
-    for title, labels in (("class", report.classes), ("entity type", report.entity_types)):
+    kinds = (("class", report.classes), ("label", report.row_labels), ("entity type", report.entity_types))
+    for title, labels in kinds:
         if labels:
             out.print()
             _print_table(_labels(title, labels, report.splits), width)
@@ -113,7 +114,7 @@ def _listed(names: Sequence[str]) -> str:
 def _labels(title: str, labels: Sequence["LabelCount"], splits: dict[str, int]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column(title, overflow="fold", min_width=_NAMES - 1)
-    for name in ("rows" if title == "class" else "entities", *splits):
+    for name in ("entities" if title == "entity type" else "rows", *splits):
         table.add_column(name, justify="right", no_wrap=True)
     for label in labels[:MOST_LABELS]:
         counts = (label.total, *(getattr(label, split) for split in splits))
@@ -127,7 +128,7 @@ def _print_samples(report: "DataReport", width: int) -> None:
     if not report.samples:
         return
     out.print("\nas the model reads them", style="bold", highlight=False)
-    longest = max((len(row.label or "") for row in report.samples), default=0)
+    longest = max((len(_sample_labels(row)) for row in report.samples), default=0)
     names = min(longest, 24)
     rows = Table.grid(padding=(0, 2))
     if names:
@@ -135,8 +136,12 @@ def _print_samples(report: "DataReport", width: int) -> None:
     rows.add_column(overflow="fold", max_width=width - names - 2)
     for row in report.samples:
         text = row.text if len(row.text) <= MOST_CHARACTERS else row.text[: MOST_CHARACTERS - 1] + "…"
-        rows.add_row(*([Text(row.label or "")] if names else []), Text(text))
+        rows.add_row(*([Text(_sample_labels(row))] if names else []), Text(text))
     _print_table(rows, width)
+
+
+def _sample_labels(row: "SampleRow") -> str:
+    return "; ".join([*([] if row.label is None else [row.label]), *(row.labels or ())])
 
 
 def _print_checks(report: "DataReport", width: int) -> None:

@@ -25,6 +25,12 @@ def init(
     text: Annotated[str | None, typer.Option(metavar="FIELD", help="Field of the text.")] = None,
     pair: Annotated[str | None, typer.Option(metavar="FIELD", help="Field of the second text of a pair.")] = None,
     label: Annotated[str | None, typer.Option(metavar="FIELD", help="Field of the class, or none.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD[,FIELD...]", help="Field with lists of labels, or the columns of 0 and 1, or none."
+        ),
+    ] = None,
     entities: Annotated[
         str | None, typer.Option(metavar="FIELD", help="Field of the entities, or tags, or none.")
     ] = None,
@@ -59,7 +65,7 @@ def init(
         data,
         output,
         name=name,
-        choices=Choices(text, pair, label, entities, group, tag_scheme, names),
+        choices=Choices(text, pair, label, entities, group, tag_scheme, names, labels),
         encoder=Encoder(path, revision or None) if path else None,
         config=config,
         encoding=encoding,

@@ -16,7 +16,8 @@ class Example:
 
     `text` is verbatim: offsets of `entities` refer to it, and cleaning happens during encoding.
     `label` is the class of the sentence (of the pair, where there is a `text_pair`). `entities` is
-    None where the source has none, and empty where the row was read and holds none.
+    None where the source has none, and empty where the row was read and holds none. `labels` are those that apply of
+    several: None for a row that was not labelled, empty for one to which none applies.
     `split` is the published split of the row. `group` and `time` serve splitting: rows of one
     group are not independent, such as sentences of one document. `slices` are further columns for the breakdown of
     metrics.
@@ -31,6 +32,7 @@ class Example:
     group: str | None = None
     time: str | None = None
     slices: Mapping[str, str | None] = field(default_factory=dict)
+    labels: tuple[str, ...] | None = None
 
     @property
     def characters(self) -> int:
@@ -53,6 +55,7 @@ def arrow_schema(slices: Iterable[str] = ()) -> pa.Schema:
         pa.field("split", pa.string()),
         pa.field("group", pa.string()),
         pa.field("time", pa.string()),
+        pa.field("labels", pa.list_(pa.string())),
     ]
     return pa.schema(fields + [pa.field(SLICE_PREFIX + name, pa.string()) for name in slices])
 
@@ -67,6 +70,7 @@ def to_batch(examples: Sequence[Example], schema: pa.Schema) -> pa.RecordBatch:
         "split": [example.split for example in examples],
         "group": [example.group for example in examples],
         "time": [example.time for example in examples],
+        "labels": [example.labels for example in examples],
     }
     for name in schema.names:
         if name.startswith(SLICE_PREFIX):
@@ -94,6 +98,7 @@ def from_batch(batch: pa.RecordBatch) -> list[Example]:
         entities,
         *(values(name) for name in ("split", "group", "time")),
         (dict(zip(slices, cell, strict=True)) for cell in cells),
+        (None if labels is None else tuple(labels) for labels in values("labels")),
         strict=True,
     )
     return [Example(*row) for row in rows]
@@ -127,4 +132,5 @@ def _entity_lists(column: pa.ListArray) -> list[tuple[Entity, ...] | None]:
     return lists
 
 
-Head = Literal["sentence", "tokens"]
+Head = Literal["sentence", "labels", "tokens"]
+HEADS: tuple[Head, ...] = ("sentence", "labels", "tokens")

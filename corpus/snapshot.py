@@ -49,6 +49,7 @@ class CorrectionCounts(BaseModel):
 class SnapshotManifest(BaseModel):
     """Content of `snapshot.json`, which is written last: a folder without it is not a snapshot.
 
+    `labels` counts the rows of each class, `row_labels` those of each label of which several may apply.
     `label_keys` are the keys of the source's label map that matched a label, `tag_marks` show the scheme of its tags.
     `corrections` is None where people have corrected nothing (`assay.corpus.overlay`).
     `erased` counts rows that were erased later on request; the other counts in `counts` are as of extraction.
@@ -62,6 +63,7 @@ class SnapshotManifest(BaseModel):
     slices: list[str]
     labels: dict[str, int]
     entity_labels: dict[str, int]
+    row_labels: dict[str, int] = {}
     source: dict[str, Any]
     label_keys: list[str] = []
     tag_marks: list[str] = []
@@ -145,6 +147,7 @@ class SnapshotWriter:
         self._parts: list[SnapshotPart] = []
         self._labels: Counter[str] = Counter()
         self._entity_labels: Counter[str] = Counter()
+        self._row_labels: Counter[str] = Counter()
         self._label_keys: set[str] = set()
         self._tag_marks: set[str] = set()
         self._hash = ContentHash()
@@ -187,6 +190,7 @@ class SnapshotWriter:
             slices=self._slices,
             labels=dict(sorted(self._labels.items())),
             entity_labels=dict(sorted(self._entity_labels.items())),
+            row_labels=dict(sorted(self._row_labels.items())),
             source=self._source,
             label_keys=sorted(self._label_keys),
             tag_marks=sorted(self._tag_marks),
@@ -211,6 +215,7 @@ class SnapshotWriter:
         self._hash.update(batch)
         self._labels.update(_value_counts(batch["label"]))
         self._entity_labels.update(_value_counts(batch["entities"].flatten().field("label")))
+        self._row_labels.update(_value_counts(batch["labels"].flatten()))
         if self._part is None:
             self._part = pq.ParquetWriter(self._next_path(), self._schema, compression="zstd")
         self._part.write_batch(batch)

@@ -22,6 +22,7 @@ from assay.serving.encoding import TextEncoder, Word
 from assay.serving.predictions import ScoredEntity
 
 if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import Pipeline
 
 # Limits of the rows and the word n-grams of a baseline: more of them cost minutes and change little.
@@ -103,7 +104,7 @@ class MajorityTagger:
         self.rows = 0
         counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         labelled = (row for row in training if row.entities is not None)
-        for rows in _batches(labelled):
+        for rows in batches_of_rows(labelled):
             self.rows += len(rows)
             for row, words in zip(rows, reader.words([row.text for row in rows]), strict=True):
                 tags = tag_words(row.entities or (), [word for _, word in words])
@@ -143,7 +144,7 @@ class TfidfClassifier:
     def __init__(self, training: Iterable[Example], reader: BaselineReader) -> None:
         self._reader = reader
         features, labels = [], []
-        for rows in _batches(row for row in training if row.label is not None):
+        for rows in batches_of_rows(row for row in training if row.label is not None):
             features += reader.features(rows)
             labels += [str(row.label) for row in rows]
         if len(set(labels)) < 2:
@@ -160,11 +161,17 @@ class TfidfClassifier:
 
 
 def _pipeline() -> "Pipeline":
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    words = TfidfVectorizer(
+    return make_pipeline(tfidf_words(), LogisticRegression(max_iter=1000))
+
+
+def tfidf_words() -> "TfidfVectorizer":
+    """Return TF-IDF over the words and word pairs that a `BaselineReader` finds."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
         tokenizer=list,
         preprocessor=list,
         token_pattern=None,
@@ -173,10 +180,10 @@ def _pipeline() -> "Pipeline":
         sublinear_tf=True,
         max_features=MOST_FEATURES,
     )
-    return make_pipeline(words, LogisticRegression(max_iter=1000))
 
 
-def _batches(rows: Iterable[Example]) -> Iterator[list[Example]]:
+def batches_of_rows(rows: Iterable[Example]) -> Iterator[list[Example]]:
+    """Yield the rows in batches."""
     remaining = iter(rows)
     while batch := list(islice(remaining, ROWS_PER_BATCH)):
         yield batch

@@ -12,6 +12,7 @@ import numpy as np
 
 from assay.corpus.example import Example
 from assay.evaluation.labelled_predictions import row_of
+from assay.evaluation.precision_measurement import names_of_labels
 from assay.evaluation.spaced_rows import evenly_spaced
 from assay.serving.encoding import EncodedText
 from assay.serving.engine import Engine, Prediction
@@ -25,16 +26,18 @@ Spans = frozenset[tuple[int, int, str]]
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Shares of labels and entities that change when rows share a batch, over all rounds.
+    """Shares of labels, label sets and entities that change when rows share a batch, over all rounds.
 
     The reference is the prediction of each row alone. An entity differs if only one of the two predictions has it; its
-    share is a share of the entities of both. `probability` is the largest difference of a class probability.
+    share is a share of the entities of both. `probability` is the largest difference of the probability of a class or
+    row label.
     """
 
     rows: int
     labels: float
     entities: float
     probability: float
+    label_sets: float = 0.0
 
 
 def measure_sensitivity(
@@ -65,6 +68,7 @@ def measure_sensitivity(
         rows=len(chosen),
         labels=sum(first.label != second.label for first, second in pairs) / len(pairs),
         entities=changed / union if union else 0.0,
+        label_sets=sum(names_of_labels(first) != names_of_labels(second) for first, second in pairs) / len(pairs),
         probability=max(chain([0.0], *(_differences(first, second) for first, second in pairs))),
     )
 
@@ -88,5 +92,8 @@ def _spans(prediction: Prediction) -> Spans:
 
 
 def _differences(first: Prediction, second: Prediction) -> Iterator[float]:
-    probabilities = zip(first.probabilities, second.probabilities, strict=True)
+    of_first, of_second = (
+        (*prediction.probabilities, *prediction.label_probabilities) for prediction in (first, second)
+    )
+    probabilities = zip(of_first, of_second, strict=True)
     return (abs(alone - together) for alone, together in probabilities)

@@ -92,10 +92,11 @@ def score_bundle(
     predictions = predict_rows(engine, examples, clusters)
     heads, labels = heads_of(bundle.manifest), bundle.manifest.labels
     texts = [example.text for example in examples]
-    metrics = compute_metrics(predictions, heads, labels)
+    row_labels = bundle.manifest.row_labels
+    metrics = compute_metrics(predictions, heads, labels, row_labels)
     held_out = list(predict_held_out(engine, examples, "test", predictions))
     (latency,) = measure_latency([engine], examples)
-    reliability = reliability_of(predictions, heads, labels, engine.calibration)
+    reliability = reliability_of(predictions, heads, labels, engine.calibration, row_labels)
     coverage = coverage_of(predictions, heads, engine.decisions)
     for head in reliability:
         metrics.metrics |= head.metrics
@@ -112,7 +113,7 @@ def score_bundle(
         coverage=coverage,
         slices=[metric for head in heads for metric in slice_metrics(predictions, head)],
         worst=worst_errors(predictions, texts),
-        label_issues=find_issue_tasks(held_out, labels, engine.tags)[:ISSUES],
+        label_issues=find_issue_tasks(held_out, labels, engine.tags, row_labels)[:ISSUES],
         rows=predictions,
     )
 
@@ -122,6 +123,8 @@ def heads_of(manifest: BundleManifest) -> list[Head]:
     heads: list[Head] = []
     if manifest.labels:
         heads.append("sentence")
+    if manifest.row_labels:
+        heads.append("labels")
     if manifest.tags:
         heads.append("tokens")
     return heads

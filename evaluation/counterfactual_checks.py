@@ -47,10 +47,10 @@ def check_counterfactuals(
 ) -> list[Check]:
     """Return one check per list and head: at most the share `max_flips` of the swaps changes the prediction.
 
-    A flip is another class for the sentence head, and another span or type outside the swapped words for the token
-    head. Truncated texts are left out, since the swap may lie in the part that the model does not read. Rows of one
-    cluster count once towards `min_swaps`, weigh as much as a single row towards `max_flips`, and are tried after the
-    first row of every other cluster.
+    A flip is another class for the sentence head, another set of labels for the labels head, and another span or type
+    outside the swapped words for the token head. Truncated texts are left out, since the swap may lie in the part that
+    the model does not read. Rows of one cluster count once towards `min_swaps`, weigh as much as a single row towards
+    `max_flips`, and are tried after the first row of every other cluster.
 
     Args:
         engine: engine of the bundle.
@@ -209,9 +209,11 @@ def _flips(swap_set: SubstitutionSet, head: Head, predictions: Predictions) -> I
 
 
 def _outcome(text: SubstitutionText, head: Head, prediction: Prediction) -> Hashable:
-    """Return what must not change: the class, or the entities outside the swapped words."""
+    """Return what must not change: the class, the labels, or the entities outside the swapped words."""
     if head == "sentence":
         return prediction.label
+    if head == "labels":
+        return ", ".join(one.label for one in prediction.labels) or "no label"
     entities = [Entity(entity.start, entity.end, entity.label) for entity in prediction.entities]
     return entities_outside(text.row.text, entities, text.shared_spans)
 

@@ -14,7 +14,7 @@ class _Frozen(BaseModel):
 
 
 class LabelCount(_Frozen):
-    """A class with its rows, or an entity type with its entities, in all and by split."""
+    """A class or label with its rows, or an entity type with its entities, in all and by split."""
 
     name: str
     total: int
@@ -29,6 +29,7 @@ class SampleRow(_Frozen):
     id: str
     label: str | None
     text: str
+    labels: list[str] | None = Field(None, description="Those that apply of a labels head; null if not labelled")
 
 
 class TagRecovery(_Frozen):
@@ -61,6 +62,7 @@ class DataReport(_Frozen):
     splits: dict[str, int] = Field({}, description="Rows by split")
     excluded: dict[str, int] = Field({}, description="Rows in no split, by reason")
     classes: list[LabelCount] = []
+    row_labels: list[LabelCount] = Field([], description="Labels of which any number may apply, with their rows")
     entity_types: list[LabelCount] = []
     samples: list[SampleRow] = []
     truncation: Truncation | None = None

@@ -7,7 +7,7 @@ from assay.corpus.documents.reject_reasons import frequent_reasons
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.evaluation.data_report import LabelMapUse, TagRecovery
-from assay.evaluation.labels_by_split import labels_by_split
+from assay.evaluation.labels_by_split import labels_by_split, row_labels_by_split
 from assay.evaluation.marked_text import sample_rows
 from assay.evaluation.tag_check import ENTITIES, HALF_WORDS, SHARE
 from assay.expectations.validation_report import ValidationReport
@@ -44,7 +44,8 @@ def of_checks(report: ValidationReport, snapshot: Snapshot, recipe: Recipe) -> d
 def of_splits(snapshot: Snapshot, splits: Splits | None) -> dict[str, Any]:
     """Return rows, classes and entity types by split; only their totals if the rows could not be split."""
     classes, types = labels_by_split(snapshot, splits.split_of if splits else {})
-    labels = {"classes": classes, "entity_types": types}
+    several = row_labels_by_split(snapshot, splits.split_of if splits else {})
+    labels = {"classes": classes, "row_labels": several, "entity_types": types}
     if splits is None:
         return labels
     manifest = splits.manifest
@@ -72,9 +73,9 @@ def _label_map(snapshot: Snapshot, recipe: Recipe) -> LabelMapUse | None:
     mapping = recipe.source.label_map
     if not mapping:
         return None
-    allowed = {*mapping.values(), *(recipe.validation.labels or ())}
+    allowed = {*mapping.values(), *(recipe.validation.labels or ()), *(recipe.validation.row_labels or ())}
     manifest = snapshot.manifest
     return LabelMapUse(
-        unmapped=[label for label in manifest.labels if label not in allowed],
+        unmapped=[label for label in (*manifest.labels, *manifest.row_labels) if label not in allowed],
         unused=[key for key in mapping if key not in manifest.label_keys],
     )

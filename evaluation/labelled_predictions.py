@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assay.corpus.example import ENTITY_TYPE, SLICE_PREFIX, Entity, Example
-from assay.evaluation.statistics import Outcomes, class_outcomes, entity_outcomes
+from assay.evaluation.statistics import Outcomes, class_outcomes, entity_outcomes, label_outcomes
 from assay.recipes.recipe import Head
 from assay.serving.decoding import align_to_words
-from assay.serving.engine import Engine, Prediction, Row, ScoredEntity
+from assay.serving.engine import Engine, Prediction, Row, ScoredEntity, ScoredLabel
 
 PREDICTIONS = "rows.parquet"
 ROWS_PER_CHUNK = 1_000
+_SCORED_LABEL_TYPE = pa.struct([pa.field("label", pa.string()), pa.field("score", pa.float64())])
 _SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64()), pa.field("abstained", pa.bool_())])
 
 
@@ -26,11 +27,12 @@ _SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64()), 
 class LabelledPrediction:
     """One row: its gold labels, its predictions and its slices.
 
-    `gold` and `predicted` are None without a sentence head. `gold_entities` is None without a token head, or if the
-    source does not label entities; an entity that cuts a word of the tokenizer is widened to the whole word, as in
-    training. `probabilities` are in the order of the bundle's labels. Rows with the same `cluster` are not independent
-    of each other; an empty cluster marks a row that is independent of all others. `label_abstained` is that of the
-    prediction.
+    `gold` and `predicted` are None without a sentence head. `gold_labels` is None without a labels head, or if the row
+    is not labelled; `label_probabilities` are in the order of the bundle's row labels. `gold_entities` is None without
+    a token head, or if the source does not label entities; an entity that cuts a word of the tokenizer is widened to
+    the whole word, as in training. `probabilities` are in the order of the bundle's labels. Rows with the same
+    `cluster` are not independent of each other; an empty cluster marks a row that is independent of all others.
+    `label_abstained` is that of the prediction.
     """
 
     id: str
@@ -44,6 +46,9 @@ class LabelledPrediction:
     slices: Mapping[str, str | None]
     cluster: str = ""
     label_abstained: bool = False
+    gold_labels: tuple[str, ...] | None = None
+    predicted_labels: tuple[ScoredLabel, ...] = ()
+    label_probabilities: tuple[float, ...] = ()
 
     @property
     def abstained(self) -> bool:
@@ -54,6 +59,11 @@ class LabelledPrediction:
     def own_cluster(self) -> str:
         """Return the cluster, or a cluster of this row alone."""
         return self.cluster or f"row {self.id}"
+
+    @property
+    def applied(self) -> tuple[str, ...]:
+        """Return the predicted labels without their probabilities."""
+        return tuple(one.label for one in self.predicted_labels)
 
     @property
     def predicted_spans(self) -> set[Entity]:
@@ -110,6 +120,8 @@ def rows_of(predictions: Sequence[LabelledPrediction], head: Head) -> list[Label
     """Return the rows that have a gold label for the head."""
     if head == "sentence":
         return [prediction for prediction in predictions if prediction.gold is not None]
+    if head == "labels":
+        return [prediction for prediction in predictions if prediction.gold_labels is not None]
     return [prediction for prediction in predictions if prediction.gold_entities is not None]
 
 
@@ -121,22 +133,36 @@ def classes_of(*models: Sequence[LabelledPrediction]) -> list[str]:
     )
 
 
-def outcomes_of(
-    predictions: Sequence[LabelledPrediction], head: Head, classes: Sequence[str] | None = None
-) -> Outcomes:
+def row_labels_of(*models: Sequence[LabelledPrediction]) -> list[str]:
+    """Return every gold and every predicted row label of one or several models, sorted."""
+    predictions = [prediction for model in models for prediction in model]
+    return sorted(
+        {name for prediction in predictions for name in (*(prediction.gold_labels or ()), *prediction.applied)}
+    )
+
+
+def scored_names(head: Head, *models: Sequence[LabelledPrediction]) -> list[str]:
+    """Return the classes, or row labels, that the F1 of a head averages over; empty for the token head."""
+    return classes_of(*models) if head == "sentence" else row_labels_of(*models) if head == "labels" else []
+
+
+def outcomes_of(predictions: Sequence[LabelledPrediction], head: Head, names: Sequence[str] | None = None) -> Outcomes:
     """Return the outcomes that the F1 of a head depends on, for the rows of `rows_of`.
 
     Args:
         predictions: rows of one model.
-        head: sentence (macro-F1) or tokens (strict entity F1).
-        classes: classes of both models if two are compared; None uses the classes of the rows.
+        head: sentence and labels (macro-F1) or tokens (strict entity F1).
+        names: `scored_names` of both models if two are compared; None uses those of the rows.
     """
     rows = rows_of(predictions, head)
     clusters = [prediction.own_cluster for prediction in rows]
     if head == "tokens":
         return entity_outcomes([prediction.entity_counts for prediction in rows], clusters)
+    names = names or scored_names(head, rows)
+    if head == "labels":
+        return label_outcomes([row.gold_labels or () for row in rows], [row.applied for row in rows], names, clusters)
     gold, predicted = [str(prediction.gold) for prediction in rows], [str(prediction.predicted) for prediction in rows]
-    return class_outcomes(gold, predicted, classes or classes_of(rows), clusters)
+    return class_outcomes(gold, predicted, names, clusters)
 
 
 def write_predictions(predictions: Sequence[LabelledPrediction], path: Path) -> None:
@@ -164,6 +190,9 @@ def _labelled(engine: Engine, example: Example, prediction: Prediction, cluster:
         slices=dict(example.slices),
         cluster=cluster,
         label_abstained=prediction.label_abstained,
+        gold_labels=example.labels if engine.row_labels else None,
+        predicted_labels=prediction.labels,
+        label_probabilities=prediction.label_probabilities,
     )
 
 
@@ -183,6 +212,9 @@ def _schema(predictions: Sequence[LabelledPrediction]) -> pa.Schema:
         "false_negatives": pa.int32(),
         "characters": pa.int32(),
         "truncated": pa.bool_(),
+        "gold_labels": pa.list_(pa.string()),
+        "predicted_labels": pa.list_(_SCORED_LABEL_TYPE),
+        "label_probabilities": pa.list_(pa.float64()),
         **{SLICE_PREFIX + name: pa.string() for name in slices},
     }
     return pa.schema(list(fields.items()))
@@ -208,12 +240,15 @@ def _record(prediction: LabelledPrediction) -> dict[str, Any]:
         "false_negatives": missed,
         "characters": prediction.characters,
         "truncated": prediction.truncated,
+        "gold_labels": prediction.gold_labels,
+        "predicted_labels": [{"label": one.label, "score": one.score} for one in prediction.predicted_labels],
+        "label_probabilities": prediction.label_probabilities,
         **{SLICE_PREFIX + name: value for name, value in prediction.slices.items()},
     }
 
 
 def _from_record(record: Mapping[str, Any]) -> LabelledPrediction:
-    gold = record["gold_entities"]
+    gold, gold_labels = record["gold_entities"], record["gold_labels"]
     return LabelledPrediction(
         id=record["id"],
         gold=record["gold"],
@@ -228,4 +263,7 @@ def _from_record(record: Mapping[str, Any]) -> LabelledPrediction:
         },
         cluster=record["cluster"],
         label_abstained=record["label_abstained"],
+        gold_labels=None if gold_labels is None else tuple(gold_labels),
+        predicted_labels=tuple(ScoredLabel(**label) for label in record["predicted_labels"]),
+        label_probabilities=tuple(record["label_probabilities"]),
     )

@@ -11,6 +11,8 @@ from assay.evaluation.data_report import LabelCount
 def labels_by_split(snapshot: Snapshot, split_of: Mapping[str, str]) -> tuple[list[LabelCount], list[LabelCount]]:
     """Return the classes with their rows, and the entity types with their entities, the most frequent first.
 
+    `row_labels_by_split` counts the labels of which any number may apply.
+
     Args:
         snapshot: the rows.
         split_of: split by row id; rows without one count only in the total.
@@ -23,6 +25,16 @@ def labels_by_split(snapshot: Snapshot, split_of: Mapping[str, str]) -> tuple[li
         for entities, split in zip(_values(batch, "entities"), splits, strict=True):
             types.update((entity["label"], split) for entity in entities or ())
     return _counts(classes), _counts(types)
+
+
+def row_labels_by_split(snapshot: Snapshot, split_of: Mapping[str, str]) -> list[LabelCount]:
+    """Return the row labels with their rows, the most frequent first; `split_of` as in `labels_by_split`."""
+    counts: Counter[tuple[str, str | None]] = Counter()
+    for batch in snapshot.batches(["id", "labels"]) if snapshot.manifest.row_labels else ():
+        splits = [split_of.get(row) for row in batch["id"].to_pylist()]
+        for labels, split in zip(_values(batch, "labels"), splits, strict=True):
+            counts.update((label, split) for label in labels or ())
+    return _counts(counts)
 
 
 def _values(batch: Any, name: str) -> list[Any]:

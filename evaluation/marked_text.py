@@ -38,7 +38,8 @@ def _sample(row: Example, cleaning: Cleaning) -> SampleRow:
     text = marked_text(row.text, row.entities or (), cleaning)
     if row.text_pair is not None:
         text += PAIR + cleaning.text(row.text_pair)
-    return SampleRow(id=row.id, label=row.label, text=text)
+    several = None if row.labels is None else list(row.labels)
+    return SampleRow(id=row.id, label=row.label, text=text, labels=several)
 
 
 def _covering(rows: list[Example], count: int) -> list[Example]:
@@ -58,7 +59,7 @@ def _covering(rows: list[Example], count: int) -> list[Example]:
 
 
 def _classes(row: Example) -> set[str]:
-    return set() if row.label is None else {row.label}
+    return {*(() if row.label is None else (row.label,)), *(row.labels or ())}
 
 
 def _types(row: Example) -> set[str]:

@@ -8,13 +8,17 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
-from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of, rows_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of, row_labels_of, rows_of
 from assay.evaluation.statistics import Floats
-from assay.models.scores import Score, entity_scores, frame_accuracy, sentence_scores
+from assay.models.scores import Score, entity_scores, frame_accuracy, label_scores, sentence_scores
 from assay.recipes.recipe import Head
 
 # The main metric of each head, for the gate, the comparison with the champion and the plots.
-HEAD_F1: dict[Head, str] = {"sentence": "sentence.macro_f1", "tokens": "tokens.f1"}
+HEAD_F1: dict[Head, str] = {"sentence": "sentence.macro_f1", "labels": "labels.macro_f1", "tokens": "tokens.f1"}
+
+
+# What a head predicts, for headings.
+HEAD_NOUNS: dict[Head, str] = {"sentence": "classes", "labels": "labels", "tokens": "entities"}
 
 
 class ClassMetrics(BaseModel):
@@ -43,22 +47,30 @@ class Metrics(BaseModel):
     confusion: Confusion | None = None
 
 
-def compute_metrics(predictions: Sequence[LabelledPrediction], heads: Sequence[Head], labels: Sequence[str]) -> Metrics:
+def compute_metrics(
+    predictions: Sequence[LabelledPrediction],
+    heads: Sequence[Head],
+    labels: Sequence[str],
+    row_labels: Sequence[str] = (),
+) -> Metrics:
     """Compute all metrics of a model.
 
     Args:
         predictions: predictions for labelled rows.
         heads: heads of the model.
         labels: classes of the model, in the order of the probabilities.
+        row_labels: labels of the labels head, in the order of its probabilities.
     """
     result = Metrics(
         metrics={"rows": len(predictions), "truncated": sum(prediction.truncated for prediction in predictions)}
     )
     if "sentence" in heads:
         _add_sentence(result, rows_of(predictions, "sentence"), labels)
+    if "labels" in heads:
+        _add_labels(result, rows_of(predictions, "labels"), row_labels)
     if "tokens" in heads:
         _add_tokens(result, rows_of(predictions, "tokens"))
-    if len(heads) == 2:
+    if {"sentence", "tokens"} <= set(heads):
         _add_frames(
             result, [prediction for prediction in rows_of(predictions, "tokens") if prediction.gold is not None]
         )
@@ -105,6 +117,23 @@ def _add_roc_auc(result: Metrics, gold: Sequence[str], probabilities: Floats, la
 
     areas = (float(roc_auc_score(member, probabilities[:, column])) for column, member in enumerate(members))
     result.metrics["sentence.roc_auc"] = _mean(areas)
+
+
+def _add_labels(result: Metrics, rows: Sequence[LabelledPrediction], row_labels: Sequence[str]) -> None:
+    gold = [row.gold_labels or () for row in rows]
+    if not any(gold):
+        result.left_out["labels"] = "no row has a label" if rows else "no row is labelled"
+        return
+    names = [*row_labels, *sorted(set(row_labels_of(rows)) - set(row_labels))]
+    scores = label_scores(gold, [row.applied for row in rows], names)
+    result.report["labels"] = _lines(scores.by_label)
+    result.metrics |= {
+        "labels.macro_f1": outcomes_of(rows, "labels").f1(),
+        "labels.micro_f1": scores.micro_f1,
+        "labels.precision": scores.macro_precision,
+        "labels.recall": scores.macro_recall,
+        "labels.subset_accuracy": scores.subset_accuracy,
+    }
 
 
 def _add_tokens(result: Metrics, rows: Sequence[LabelledPrediction]) -> None:

@@ -5,11 +5,14 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from assay.corpus.example import Entity, Example
 from assay.evaluation.labelled_predictions import as_tagged, row_of
 from assay.evaluation.latency import measure_latency
 from assay.evaluation.spaced_rows import evenly_spaced
-from assay.models.scores import entity_scores, sentence_scores
+from assay.models.label_thresholds import applied_labels, choose_thresholds
+from assay.models.scores import entity_scores, label_scores, sentence_scores
 from assay.recipes.recipe import Head
 from assay.serving.bundle import MeasuredPrecision, Precision
 from assay.serving.cpu import available_threads
@@ -61,22 +64,45 @@ def measure_speeds(engines: Mapping[Precision, Engine], rows: Sequence[Row]) -> 
 
 
 def f1_scores(engine: Engine, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[Head, float]:
-    """Return macro-F1 of the sentence head and strict entity F1 of the token head; skip heads without gold labels."""
+    """Return macro-F1 of sentence and labels heads and strict entity F1 of the token head.
+
+    Heads without gold labels are left out. Labels apply from the thresholds that are best on these rows, since the
+    export chooses them for each precision.
+    """
     scores: dict[Head, float] = {}
     pairs = list(zip(as_tagged(engine, examples), predictions, strict=True))
     labels = [(row.label, prediction.label or "") for row, prediction in pairs if row.label is not None]
     if engine.labels and labels:
         gold, predicted = zip(*labels, strict=True)
         scores["sentence"] = sentence_scores(gold, predicted, engine.labels).macro_f1
+    if engine.row_labels and (several := _label_f1(engine.row_labels, pairs)) is not None:
+        scores["labels"] = several
     entities = [(row.entities, entities_of(prediction)) for row, prediction in pairs if row.entities is not None]
     if engine.tags and any(gold for gold, _ in entities):
         scores["tokens"] = entity_scores(*zip(*entities, strict=True)).overall.f1
     return scores
 
 
+def _label_f1(names: Sequence[str], pairs: Sequence[tuple[Example, Prediction]]) -> float | None:
+    labelled = [(row.labels, prediction.label_probabilities) for row, prediction in pairs if row.labels is not None]
+    if not any(labels for labels, _ in labelled):
+        return None
+    probabilities = np.array([row for _, row in labelled])
+    gold = np.array([[name in labels for name in names] for labels, _ in labelled])
+    applied = applied_labels(probabilities, choose_thresholds(probabilities, gold))
+    predicted = [[name for name, applies in zip(names, row, strict=True) if applies] for row in applied]
+    return label_scores([labels for labels, _ in labelled], predicted, names).macro_f1
+
+
 def same_prediction(first: Prediction, second: Prediction) -> bool:
-    """Return whether two predictions have the same label and entities."""
-    return first.label == second.label and entities_of(first) == entities_of(second)
+    """Return whether two predictions have the same class, labels and entities."""
+    same_classes = first.label == second.label and names_of_labels(first) == names_of_labels(second)
+    return same_classes and entities_of(first) == entities_of(second)
+
+
+def names_of_labels(prediction: Prediction) -> list[str]:
+    """Return the labels that apply in a prediction, without their probabilities."""
+    return [one.label for one in prediction.labels]
 
 
 def entities_of(prediction: Prediction) -> list[Entity]:

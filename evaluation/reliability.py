@@ -17,10 +17,11 @@ LEAST = 20
 
 
 class HeadReliability(BaseModel):
-    """The calibration of one head: of the predicted class, or of the predicted entities (span and type).
+    """The calibration of one head: of the predicted class, of all labels, or of the predicted entities (span and type).
 
-    `by_class` is the error of the probability of each class with enough rows, one class against the rest; of each
-    entity type, of the entities predicted with it.
+    Of a labels head it is that of the probability of every label for every row. `by_class` is the error of the
+    probability of each class with enough rows, one class against the rest; of each entity type, of the entities
+    predicted with it; of each row label, of its probability.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,7 +43,11 @@ class HeadReliability(BaseModel):
 
 
 def reliability_of(
-    predictions: Sequence[LabelledPrediction], heads: Sequence[Head], labels: Sequence[str], calibration: Calibration
+    predictions: Sequence[LabelledPrediction],
+    heads: Sequence[Head],
+    labels: Sequence[str],
+    calibration: Calibration,
+    row_labels: Sequence[str] = (),
 ) -> list[HeadReliability]:
     """Measure the calibration of each head with enough predictions.
 
@@ -51,9 +56,11 @@ def reliability_of(
         heads: heads of the model.
         labels: classes of the model, in the order of the probabilities.
         calibration: the correction in these predictions.
+        row_labels: labels of the labels head, in the order of its probabilities.
     """
     measured = [
         _of_classes(rows_of(predictions, "sentence"), labels, calibration) if "sentence" in heads else None,
+        _of_labels(rows_of(predictions, "labels"), row_labels, calibration) if "labels" in heads else None,
         _of_entities(rows_of(predictions, "tokens"), calibration) if "tokens" in heads else None,
     ]
     return [reliability for reliability in measured if reliability is not None]
@@ -84,6 +91,31 @@ def _of_classes(
         uncalibrated=measure(calibration.uncalibrated_probabilities(probabilities)),
         calibrated=measure(probabilities),
         by_class=by_class,
+    )
+
+
+def _of_labels(
+    rows: Sequence[LabelledPrediction], names: Sequence[str], calibration: Calibration
+) -> HeadReliability | None:
+    if len(rows) < LEAST:
+        return None
+    probabilities = np.array([row.label_probabilities for row in rows])
+    gold = np.array([[name in (row.gold_labels or ()) for name in names] for row in rows])
+    clusters = np.array([row.own_cluster for row in rows])
+
+    def measure(values: Floats) -> CalibrationError:
+        # The labels of one row are not independent of each other.
+        return calibration_error(values.ravel(), gold.ravel(), cluster_codes(clusters.repeat(len(names)).tolist()))
+
+    return HeadReliability(
+        head="labels",
+        uncalibrated=measure(calibration.uncalibrated_label_probabilities(probabilities)),
+        calibrated=measure(probabilities),
+        by_class={
+            name: calibration_error(probabilities[:, number], gold[:, number], cluster_codes(clusters.tolist())).error
+            for number, name in enumerate(names)
+            if np.count_nonzero(gold[:, number]) >= LEAST
+        },
     )
 
 

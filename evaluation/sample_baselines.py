@@ -3,6 +3,7 @@
 They read texts without the tokenizer of a model.
 """
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +12,8 @@ import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import f1_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from assay.corpus.example import Example
@@ -24,6 +26,7 @@ FOLDS = 3
 MOST_FEATURES = 30_000
 SEED = 13
 Labels = npt.NDArray[np.str_]
+Switches = npt.NDArray[np.int64]
 
 
 def class_baselines(rows: Sequence[Example]) -> tuple[float, float] | None:
@@ -40,13 +43,36 @@ def class_baselines(rows: Sequence[Example]) -> tuple[float, float] | None:
         return None
     labels = labels[frequent]
     texts = [f"{row.text} {row.text_pair or ''}" for row, enough in zip(labelled, frequent, strict=True) if enough]
-    words = TfidfVectorizer(
-        tokenizer=_word_texts, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True, max_features=MOST_FEATURES
-    )
-    model = make_pipeline(words, SGDClassifier(loss="log_loss", class_weight="balanced", random_state=SEED))
+    model = make_pipeline(_tfidf(), SGDClassifier(loss="log_loss", class_weight="balanced", random_state=SEED))
     predicted = cross_val_predict(model, texts, labels, cv=StratifiedKFold(FOLDS, shuffle=True, random_state=SEED))
     most_frequent = np.full(len(labels), names[counts.argmax()])
     return _macro_f1(labels, most_frequent), _macro_f1(labels, predicted)
+
+
+def row_label_baselines(rows: Sequence[Example]) -> tuple[float, float] | None:
+    """Return the macro-F1 of every label for all rows, and of TF-IDF with one linear classifier per label.
+
+    Returns:
+        None if no label has a row, and a row without it, for each fold.
+    """
+    labelled = _thinned([row for row in rows if row.labels is not None])
+    counts = Counter(name for row in labelled for name in row.labels or ())
+    names = [name for name, count in sorted(counts.items()) if FOLDS <= count <= len(labelled) - FOLDS]
+    if not names:
+        return None
+    table = np.array([[int(name in (row.labels or ())) for name in names] for row in labelled])
+    texts = [f"{row.text} {row.text_pair or ''}" for row in labelled]
+    classifier = SGDClassifier(loss="log_loss", class_weight="balanced", random_state=SEED)
+    # A fold without a label warns, and predicts it for no row.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        predicted = cross_val_predict(
+            make_pipeline(_tfidf(), OneVsRestClassifier(classifier)),
+            texts,
+            table,
+            cv=KFold(FOLDS, shuffle=True, random_state=SEED),
+        )
+    return _macro_f1(table, np.ones_like(table)), _macro_f1(table, predicted)
 
 
 def entity_baseline(rows: Sequence[Example]) -> float | None:
@@ -69,6 +95,12 @@ def entity_baseline(rows: Sequence[Example]) -> float | None:
     return 2 * correct / (predicted + gold) if gold else None
 
 
+def _tfidf() -> TfidfVectorizer:
+    return TfidfVectorizer(
+        tokenizer=_word_texts, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True, max_features=MOST_FEATURES
+    )
+
+
 def _majority_tags(rows: Iterable[Example]) -> dict[str, str]:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
@@ -86,7 +118,7 @@ def _word_texts(text: str) -> list[str]:
     return [text[start:end] for start, end in plain_words(text)]
 
 
-def _macro_f1(labels: Labels, predicted: Labels) -> float:
+def _macro_f1(labels: Labels | Switches, predicted: Labels | Switches) -> float:
     return float(f1_score(labels, predicted, average="macro", zero_division=0))
 
 

@@ -28,7 +28,7 @@ class SliceKey(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["column", "length", "label", "expression"] = "column"
+    kind: Literal["column", "length", "label", "row_label", "expression"] = "column"
     column: str
     value: str
     others: tuple[str, ...] = ()
@@ -56,6 +56,8 @@ def slice_members(rows: Rows, key: SliceKey) -> Bools:
             members = [low <= row.characters <= high for row in rows]
         case "label":
             members = [label_of(row) == key.value for row in rows]
+        case "row_label":
+            members = [key.value in labels_of(row) for row in rows]
         case "expression":
             return rows_meeting(key.condition, _columns(rows))
     return np.array(members, dtype=np.bool_)
@@ -69,6 +71,11 @@ def column_values(rows: Rows, column: str) -> list[str]:
 def label_of(row: LabelledPrediction | Example) -> str | None:
     """Return the gold class of a row."""
     return row.gold if isinstance(row, LabelledPrediction) else row.label
+
+
+def labels_of(row: LabelledPrediction | Example) -> tuple[str, ...]:
+    """Return the gold labels of a row, of which any number may apply."""
+    return (row.gold_labels if isinstance(row, LabelledPrediction) else row.labels) or ()
 
 
 def _in_column(value: str, key: SliceKey) -> bool:

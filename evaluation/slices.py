@@ -7,8 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel
 
-from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of, rows_of
-from assay.evaluation.slice_membership import MISSING, OTHER, SliceKey, column_values, label_of, slice_members
+from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of, rows_of, scored_names
+from assay.evaluation.slice_membership import (
+    MISSING,
+    OTHER,
+    SliceKey,
+    column_values,
+    label_of,
+    labels_of,
+    slice_members,
+)
 from assay.evaluation.statistics import Bools, Interval, Outcomes, class_p_value, f1_interval, slice_p_value
 from assay.recipes.recipe import Head, SliceRule
 
@@ -16,6 +24,7 @@ __all__ = ["MISSING", "OTHER", "Slice", "SliceKey", "SliceMetric", "slice_member
 
 LENGTH = "text length"
 LABEL = "label"
+ROW_LABEL = "labels"
 EXPRESSION = "expression"
 # A column of names or dates would otherwise fill the report with slices of one row.
 MAX_VALUES = 20
@@ -115,11 +124,12 @@ def slices_by_length(predictions: Sequence[LabelledPrediction]) -> list[Slice]:
 
 
 def slices_by_label(predictions: Sequence[LabelledPrediction]) -> list[Slice]:
-    """Return one slice per class, largest first; rows without a class are in none."""
-    counts = Counter(label for prediction in predictions if (label := label_of(prediction)) is not None)
-    return _slices(
-        predictions, [SliceKey(kind="label", column=LABEL, value=value) for value, _ in counts.most_common()]
-    )
+    """Return one slice per class, then per row label, largest first; rows without any are in none."""
+    classes = Counter(label for prediction in predictions if (label := label_of(prediction)) is not None)
+    several = Counter(name for prediction in predictions for name in labels_of(prediction))
+    keys = [SliceKey(kind="label", column=LABEL, value=value) for value, _ in classes.most_common()]
+    keys += [SliceKey(kind="row_label", column=ROW_LABEL, value=value) for value, _ in several.most_common()]
+    return _slices(predictions, keys)
 
 
 def slices_by_expression(predictions: Sequence[LabelledPrediction], rule: SliceRule) -> list[Slice]:
@@ -143,13 +153,13 @@ def slice_columns(predictions: Iterable[LabelledPrediction]) -> list[str]:
 def slice_outcomes(slice_: Slice, rows: Sequence[LabelledPrediction], head: Head) -> Outcomes:
     """Return the outcomes that the F1 of a slice depends on.
 
-    If the slice is a class and the head is the sentence head, these are the outcomes of the class over all rows. Among
-    the rows of one class, no row can be wrongly predicted as the class, so that F1 would be recall alone and not
-    comparable with the F1 of all rows.
+    If the slice is a class and the head is the sentence head, these are the outcomes of the class over all rows, and
+    likewise for a label and the labels head. Among the rows of one class, no row can be wrongly predicted as the class,
+    so that F1 would be recall alone and not comparable with the F1 of all rows.
     """
-    if slice_.key.kind == "label" and head == "sentence":
-        classes = classes_of(rows)
-        return outcomes_of(rows, head, classes).of_class(classes.index(slice_.value))
+    if _is_own_name(slice_, head):
+        names = scored_names(head, rows)
+        return outcomes_of(rows, head, names).of_class(names.index(slice_.value))
     return outcomes_of(slice_.of(rows), head)
 
 
@@ -157,11 +167,16 @@ def gap_p_value(
     slice_: Slice, rows: Sequence[LabelledPrediction], head: Head, min_ratio: float, replicas: int
 ) -> float:
     """Return the p-value of the null hypothesis that the slice keeps at least `min_ratio` of the F1 of all rows."""
-    if slice_.key.kind == "label" and head == "sentence":
-        classes = classes_of(rows)
-        outcomes = outcomes_of(rows, head, classes)
-        return class_p_value(outcomes, classes.index(slice_.value), min_ratio, replicas=replicas)
+    if _is_own_name(slice_, head):
+        names = scored_names(head, rows)
+        outcomes = outcomes_of(rows, head, names)
+        return class_p_value(outcomes, names.index(slice_.value), min_ratio, replicas=replicas)
     return slice_p_value(outcomes_of(rows, head), slice_.member, min_ratio, replicas=replicas)
+
+
+def _is_own_name(slice_: Slice, head: Head) -> bool:
+    """Return whether a slice is a class of the sentence head, or a label of the labels head, that is scored."""
+    return (slice_.key.kind, head) in (("label", "sentence"), ("row_label", "labels"))
 
 
 def slice_interval(slice_: Slice, rows: Sequence[LabelledPrediction], head: Head) -> Interval | None:

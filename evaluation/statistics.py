@@ -10,7 +10,7 @@ with clusters - 1 degrees of freedom, times the root of clusters / (clusters - 1
 should know about the bootstrap", expanded percentiles; for clusters Cameron, Gelbach & Miller 2008).
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
 
@@ -33,8 +33,9 @@ class Outcomes:
     """Outcomes of a model per row, reduced to the integers that its F1 depends on.
 
     `codes` is rows x 2 (gold class, predicted class; macro-F1 over `classes`). If `classes` is None, it holds true
-    positives, false positives and false negatives: rows x 3 of entities (micro-F1), or the same for several classes
-    side by side. `clusters` is the cluster number of each row from 0; None if the rows are independent of each other.
+    positives, false positives and false negatives: rows x 3 of entities (micro-F1), or the same for several classes or
+    row labels side by side (macro-F1). `clusters` is the cluster number of each row from 0; None if the rows are
+    independent of each other.
     """
 
     codes: Ints
@@ -87,14 +88,18 @@ class Outcomes:
         """Return the codes of a model that predicts every row correctly."""
         if self.classes is not None:
             return self.codes[:, [0, 0]]
-        return np.stack([self.codes[:, 0] + self.codes[:, 2], *np.zeros_like(self.codes[:, :2].T)], axis=1)
+        true, false, missed = self.codes.reshape(len(self.codes), 3, -1).swapaxes(0, 1)
+        return np.hstack([true + missed, np.zeros_like(false), np.zeros_like(missed)])
 
     def all_wrong(self) -> Ints:
-        """Return the codes of a model that predicts every row wrongly: the next class, or a false entity for each."""
+        """Return the codes of a model that predicts every row wrongly: the next class, or false entities or labels."""
         if self.classes is not None:
             return np.stack([self.codes[:, 0], (self.codes[:, 0] + 1) % self.classes], axis=1)
-        entities = self.codes[:, 0] + self.codes[:, 2]
-        return np.stack([np.zeros_like(entities), np.maximum(entities, 1), entities], axis=1)
+        true, _, missed = self.codes.reshape(len(self.codes), 3, -1).swapaxes(0, 1)
+        gold = true + missed
+        # A false entity may stand beside any number of missed ones, but a label that is missed is not false as well.
+        false = np.maximum(gold, 1) if gold.shape[1] == 1 else (gold == 0).astype(gold.dtype)
+        return np.hstack([np.zeros_like(gold), false, gold])
 
     def of_class(self, code: int) -> "Outcomes":
         """Return the outcomes of one class against all others; its F1 counts rows wrongly predicted as it, too."""
@@ -116,6 +121,23 @@ def class_outcomes(
 def entity_outcomes(counts: Sequence[tuple[int, int, int]], clusters: Sequence[Hashable] | None = None) -> Outcomes:
     """Return the outcomes of a token head from (true positives, false positives, false negatives) per row."""
     return Outcomes(np.array(counts, dtype=np.int64).reshape(-1, 3), clusters=cluster_codes(clusters))
+
+
+def label_outcomes(
+    gold: Sequence[Collection[str]],
+    predicted: Sequence[Collection[str]],
+    names: Sequence[str],
+    clusters: Sequence[Hashable] | None = None,
+) -> Outcomes:
+    """Return the outcomes of a labels head. All gold and predicted labels must be in `names`."""
+    index = {name: number for number, name in enumerate(names)}
+    shape = (len(gold), max(1, len(names)))
+    truth, prediction = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for table, rows in ((truth, gold), (prediction, predicted)):
+        for row, labels in enumerate(rows):
+            table[row, [index[name] for name in labels]] = 1
+    codes = np.hstack([truth & prediction, prediction & ~truth, truth & ~prediction])
+    return Outcomes(codes, clusters=cluster_codes(clusters))
 
 
 def cluster_codes(clusters: Sequence[Hashable] | None) -> Ints | None:

@@ -10,6 +10,7 @@ from assay.evaluation.labels.label_issue import shorten
 from assay.recipes.recipe import Head
 
 SHOWN = 25
+NO_LABEL = "no label"
 
 
 class WorstError(BaseModel):
@@ -26,7 +27,11 @@ class WorstError(BaseModel):
 def worst_errors(predictions: Sequence[LabelledPrediction], texts: Sequence[str]) -> list[WorstError]:
     """Return the most confident errors of each head; `texts` are the texts of the rows, in the same order."""
     rows = list(zip(predictions, texts, strict=True))
-    return [*_most_confident(_sentence_errors(rows)), *_most_confident(_entity_errors(rows))]
+    return [
+        *_most_confident(_sentence_errors(rows)),
+        *_most_confident(_label_errors(rows)),
+        *_most_confident(_entity_errors(rows)),
+    ]
 
 
 def _sentence_errors(rows: Iterable[tuple[LabelledPrediction, str]]) -> Iterable[WorstError]:
@@ -39,6 +44,23 @@ def _sentence_errors(rows: Iterable[tuple[LabelledPrediction, str]]) -> Iterable
                 gold=prediction.gold,
                 predicted=prediction.predicted,
                 confidence=max(prediction.probabilities),
+            )
+
+
+def _label_errors(rows: Iterable[tuple[LabelledPrediction, str]]) -> Iterable[WorstError]:
+    """Yield the rows with labels that do not apply; the confidence is that of the most probable of them."""
+    for prediction, text in rows:
+        if prediction.gold_labels is None:
+            continue
+        wrong = [one.score for one in prediction.predicted_labels if one.label not in prediction.gold_labels]
+        if wrong:
+            yield WorstError(
+                head="labels",
+                id=prediction.id,
+                text=shorten(text),
+                gold=", ".join(prediction.gold_labels) or NO_LABEL,
+                predicted=", ".join(prediction.applied),
+                confidence=max(wrong),
             )
 
 

@@ -4,7 +4,7 @@ A column `fault.NAME` is null for a valid row, and otherwise describes its fault
 Texts themselves are left out, so that a frame of 50,000 rows stays small whatever their length.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -35,6 +35,7 @@ class RowFrame:
     def __init__(self, recipe: Recipe) -> None:
         allowed = recipe.validation.entity_labels
         self._tokens = "tokens" in recipe.model.heads
+        self._row_labels = recipe.validation.row_labels if "labels" in recipe.model.heads else None
         self._pair = recipe.source.fields.text_pair is not None
         self._allowed = None if allowed is None else frozenset(allowed)
         self._columns: dict[str, list[Any]] = {}
@@ -55,6 +56,8 @@ class RowFrame:
         }
         if self._pair:
             row |= {"text_pair_length": _length(example.text_pair), "fault.blank_pair": _blank(example.text_pair)}
+        if self._row_labels is not None:
+            row["fault.unknown_label"] = _unknown_label(example, self._row_labels)
         if self._tokens:
             row |= self._entity_columns(example)
         if not self._rows:
@@ -113,6 +116,10 @@ def _describe(text: str, entities: Iterable[Entity]) -> str | None:
     words = text[max(entity.start, 0) : max(entity.end, 0)]
     words = words if len(words) <= _SNIPPET else words[: _SNIPPET - 1] + "…"
     return f"{entity.label} {entity.start}:{entity.end} {words!r} in a text of {len(text)} characters"
+
+
+def _unknown_label(example: Example, allowed: Collection[str]) -> str | None:
+    return next((repr(name) for name in example.labels or () if name not in allowed), None)
 
 
 def _length(text: str | None) -> int | None:

@@ -18,10 +18,10 @@ def label_map_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
     name, and a label without an entry may keep its name. Both together are a typo, which would create another class:
     that stops the run.
     """
-    mapping, label_counts = recipe.source.label_map, snapshot.manifest.labels
+    mapping, label_counts = recipe.source.label_map, snapshot.manifest.labels | snapshot.manifest.row_labels
     if not mapping or not label_counts:
         return []
-    allowed = {*mapping.values(), *(recipe.validation.labels or ())}
+    allowed = {*mapping.values(), *(recipe.validation.labels or ()), *(recipe.validation.row_labels or ())}
     unmapped = [label for label in label_counts if label not in allowed]
     unused = [key for key in mapping if key not in snapshot.manifest.label_keys]
     parts = [_unmapped(label, label_counts[label], mapping, unused) for label in unmapped] + [_unused(unused)] * bool(

@@ -12,7 +12,9 @@ NAME = "label variants"
 
 def label_variant_checks(snapshot: Snapshot) -> list[CheckResult]:
     """Return one failed check, a warning, if labels differ by white space or case alone, else none."""
-    classes, types = _variants(snapshot.manifest.labels), _variants(snapshot.manifest.entity_labels)
+    manifest = snapshot.manifest
+    classes = _variants(manifest.labels) + _variants(manifest.row_labels)
+    types = _variants(manifest.entity_labels)
     if not classes and not types:
         return []
     parts = [f"{names}; set source.fold_labels: true to read them as one" for names in classes]

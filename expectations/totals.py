@@ -1,4 +1,4 @@
-"""Properties of a snapshot as a whole: classes, repeated ids, duplicates, contradictions.
+"""Properties of a snapshot as a whole: classes, labels, repeated ids, duplicates, contradictions.
 
 Rows are streamed; memory holds 20 bytes of hashes per row (twice that while sorting at the end) and the
 counts of each class, but no texts.
@@ -54,6 +54,8 @@ class TotalsCounter:
         self._labelings = array("I")
         self._labels: Counter[tuple[str | None, str]] = Counter()
         self._types: Counter[tuple[str | None, str]] = Counter()
+        self._row_labels: Counter[tuple[str | None, str]] = Counter()
+        self._labelled = 0
 
     def add(self, example: Example) -> None:
         """Count one row."""
@@ -63,6 +65,8 @@ class TotalsCounter:
         self._labelings.append(_hash(_labeling(example, self._cleaning)) & 0xFFFFFFFF)
         if example.label is not None:
             self._labels[example.split, example.label] += 1
+        self._row_labels.update((example.split, name) for name in example.labels or ())
+        self._labelled += example.labels is not None
         self._types.update((example.split, str(entity.label)) for entity in example.entities or ())
 
     def finish(self, snapshot: Snapshot) -> Totals:
@@ -84,13 +88,16 @@ class TotalsCounter:
                 for name in positions
             ),
             *_label_measures("class", self._labels),
+            *_label_measures("row_label", self._row_labels, self._labelled),
             *_label_measures("entity_type", self._types),
         ]
         return Totals(_sparse_frame(measures), examples, counts)
 
 
-def _label_measures(kind: str, counts: Counter[tuple[str | None, str]]) -> list[dict[str, Any]]:
-    """Return the measures of the classes, or of the entity types."""
+def _label_measures(
+    kind: str, counts: Counter[tuple[str | None, str]], rows: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the measures of the classes, row labels or entity types; shares are of `rows`, else of the counts."""
     totals: Counter[str] = Counter()
     trained: set[str] = set()
     for (split, label), count in counts.items():
@@ -100,7 +107,7 @@ def _label_measures(kind: str, counts: Counter[tuple[str | None, str]]) -> list[
     measures += [{"key": label, f"{kind}_rows": count} for label, count in sorted(totals.items())]
     if totals:
         label, count = max(sorted(totals.items()), key=lambda item: item[1])
-        measures.append({"key": label, f"{kind}_share": count / totals.total()})
+        measures.append({"key": label, f"{kind}_share": count / (rows or totals.total())})
     unseen = sorted((label, str(split), count) for (split, label), count in counts.items() if label not in trained)
     measures += [
         {"key": label, f"fault.unseen_{kind}": f"{count} of them in {split!r}"} for label, split, count in unseen
@@ -112,7 +119,7 @@ def _sparse_frame(measures: list[dict[str, Any]]) -> pd.DataFrame:
     """Return numbers as floats with NaN for null, so that a column without values keeps a numeric type."""
     names = {name for measure in measures for name in measure} | {
         f"{prefix}{kind}{suffix}"
-        for kind in ("class", "entity_type")
+        for kind in ("class", "row_label", "entity_type")
         for prefix, suffix in (("", "_count"), ("", "_rows"), ("", "_share"), ("fault.unseen_", ""))
     }
     frame = pd.DataFrame(measures, columns=["key", *sorted(names - {"key"})], dtype="object")
@@ -126,7 +133,7 @@ def _labeling(example: Example, cleaning: Cleaning) -> str:
         (entity.label, _normalised(cleaning.text(example.text[entity.start : entity.end])))
         for entity in example.entities or ()
     ]
-    return repr((example.label, sorted(entities, key=repr)))
+    return repr((example.label, example.labels, sorted(entities, key=repr)))
 
 
 @lru_cache(maxsize=1 << 16)

@@ -74,6 +74,11 @@ def apply_corrections(
     Raises:
         AssayError: no run has read the rows of the recipe, the file cannot be read, or no row of it can be used.
     """
+    if recipe.heads == ["labels"]:
+        raise AssayError(
+            f"{recipe.name} has a labels head alone, and corrections of label sets cannot be applied yet; correct "
+            f"{recipe.source.fields.labels or recipe.source.parse.labels} at the source"
+        )
     run = newest_run(recipe.name, store)
     extracted = run and newest_result(run, "extract")
     if extracted is None or run is None:

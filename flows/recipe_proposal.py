@@ -17,7 +17,7 @@ from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
 from assay.corpus.sources.hub import newest_commit, published_names
 from assay.corpus.storage.atomic import atomic_path
-from assay.evaluation.sample_baselines import class_baselines, entity_baseline
+from assay.evaluation.sample_baselines import class_baselines, entity_baseline, row_label_baselines
 from assay.recipes.loader import load_recipe
 from assay.recipes.proposal.data_address import published_splits, recipe_name, source_at, split_of_name
 from assay.recipes.proposal.document_layout import DocumentLayout, find_layout
@@ -148,7 +148,12 @@ def _read_rows(sample: Sample, layout: DocumentLayout) -> tuple[list[Example], l
         DataError: more rows are rejected than a recipe should accept.
     """
     heads = layout.heads
-    reader = DocumentReader(layout.format, needs_label="sentence" in heads, needs_entities="tokens" in heads)
+    reader = DocumentReader(
+        layout.format,
+        needs_label="sentence" in heads,
+        needs_entities="tokens" in heads,
+        needs_labels="labels" in heads,
+    )
     rows: list[Example] = []
     rejects: list[Reject] = []
     for document in sample.documents:
@@ -165,7 +170,9 @@ def _proposal(
     name: str, sample: Sample, layout: DocumentLayout, rows: Sequence[Example], rejected: int, encoder: Encoder | None
 ) -> Proposal:
     most_frequent, tfidf = (class_baselines(rows) if "sentence" in layout.heads else None) or (None, None)
-    scores = SampleScores(most_frequent, tfidf, entity_baseline(rows) if "tokens" in layout.heads else None)
+    every_label, tfidf_labels = (row_label_baselines(rows) if "labels" in layout.heads else None) or (None, None)
+    tags = entity_baseline(rows) if "tokens" in layout.heads else None
+    scores = SampleScores(most_frequent, tfidf, tags, every_label, tfidf_labels)
     facts = facts_of(rows)
     share = rejected / (rejected + len(rows))
     return Proposal(

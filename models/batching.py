@@ -14,6 +14,7 @@ from assay.models.crf import IGNORED
 from assay.models.dataset import EncodedRows, Floats
 
 Batch = dict[str, Tensor]
+_TARGETS = ("labels_sentence", "labels_labels", "labels_tokens")
 
 
 class Collator:
@@ -25,14 +26,25 @@ class Collator:
         sentence: return `labels_sentence` (B).
         tokens: return `labels_tokens` (B x L): the tag on the first token of each word, `IGNORED` elsewhere.
         weights: return `labels_weights` (B): the sample weights.
+        labels: return `labels_labels` (B x labels): 1 for each label that applies, `IGNORED` for unlabelled rows.
     """
 
-    def __init__(self, pad_id: int, *, type_ids: bool, sentence: bool, tokens: bool, weights: bool = False) -> None:
+    def __init__(
+        self,
+        pad_id: int,
+        *,
+        type_ids: bool,
+        sentence: bool,
+        tokens: bool,
+        weights: bool = False,
+        labels: bool = False,
+    ) -> None:
         self.pad_id = pad_id
         self._type_ids = type_ids
         self._sentence = sentence
         self._tokens = tokens
         self._weights = weights
+        self._labels = labels
 
     def __call__(self, rows: EncodedRows, indices: Sequence[int]) -> Batch:
         """Return the batch of the rows at `indices`, in that order."""
@@ -51,6 +63,8 @@ class Collator:
             batch["labels_sentence"] = rows.labels[list(indices)].astype(np.int64)
         if self._tokens:
             batch["labels_tokens"] = _tags_on_first_tokens(rows, indices, shape)
+        if self._labels:
+            batch["labels_labels"] = np.stack([rows.get("row_labels", row) for row in indices]).astype(np.int64)
         if self._weights:
             batch["labels_weights"] = rows.weights[list(indices)]
         return {name: torch.from_numpy(values) for name, values in batch.items()}
@@ -108,10 +122,7 @@ def ordered_batches(rows: EncodedRows, batch_size: int) -> Iterator[list[int]]:
 
 def _unlabelled(batch: Batch) -> Batch:
     """Remove the labels of a batch: a process without rows in a step takes part with rows that do not count."""
-    return {
-        name: torch.full_like(values, IGNORED) if name in ("labels_sentence", "labels_tokens") else values
-        for name, values in batch.items()
-    }
+    return {name: torch.full_like(values, IGNORED) if name in _TARGETS else values for name, values in batch.items()}
 
 
 def _padded(rows: EncodedRows, column: str, indices: Sequence[int], shape: tuple[int, int]) -> npt.NDArray[np.int64]:

@@ -20,7 +20,7 @@ HISTORY = "history.json"
 
 
 class CheckpointManifest(BaseModel):
-    """`checkpoint.json`. `labels` and `tags` are in the order of the logits, and empty for a missing head."""
+    """`checkpoint.json`. `labels`, `tags` and `row_labels` are in the order of the logits, empty for a missing head."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,6 +32,7 @@ class CheckpointManifest(BaseModel):
     uses_type_ids: bool
     pad_id: int
     crf: Crf | None = None
+    row_labels: list[str] = []
 
 
 class Checkpoint:
@@ -61,7 +62,7 @@ class Checkpoint:
         """Write the weights, then the manifest. The tokenizer must already be in the folder."""
         if not (folder / TOKENIZER).is_file():
             raise AssayError(f"{folder} holds no {TOKENIZER}; save the tokenizer before the checkpoint")
-        network.name_labels(manifest.labels or manifest.tags)
+        network.name_labels(manifest.labels or manifest.row_labels or manifest.tags)
         with weights_written_to(folder):
             network.save(folder)
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
@@ -76,6 +77,11 @@ class Checkpoint:
     def tags(self) -> list[str]:
         """Return the BIO tags of the token head."""
         return self.manifest.tags
+
+    @property
+    def row_labels(self) -> list[str]:
+        """Return the labels of the labels head."""
+        return self.manifest.row_labels
 
     @property
     def pair(self) -> bool:
@@ -132,4 +138,4 @@ class Checkpoint:
         # Imported here, since torch takes seconds to import and a look at the manifest does not need it.
         from assay.models.network import load_network
 
-        return load_network(self.folder, len(self.labels), len(self.tags), attention)
+        return load_network(self.folder, len(self.labels), len(self.tags), len(self.row_labels), attention=attention)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
         ("ends", pa.list_(pa.int32())),
         ("tags", pa.list_(pa.int32())),
         ("weight", pa.float32()),
+        ("row_labels", pa.list_(pa.int32())),
     ]
 )
 Ints = npt.NDArray[np.int32]
@@ -37,10 +38,11 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """Classes and BIO tags of the heads, in the order of the logits; empty for a missing head."""
+    """Classes, BIO tags and row labels of the heads, in the order of the logits; empty for a missing head."""
 
     labels: list[str]
     tags: list[str]
+    row_labels: list[str] = field(default_factory=list)
 
     def class_id(self, row: Example) -> int:
         """Return the number of the row's class; `IGNORED` if it has none.
@@ -73,6 +75,21 @@ class LabelSet:
                 f"row {row.id!r} has an entity of type {self._unknown(row.entities)!r}, which no training row has; "
                 "add training rows of it, or remove the type from the source"
             ) from None
+
+    def applied(self, row: Example) -> list[int]:
+        """Return 1 for each row label that applies and 0 for the others; `IGNORED` for all if the row is not labelled.
+
+        Raises:
+            AssayError: no training row has one of its labels.
+        """
+        if row.labels is None:
+            return [IGNORED] * len(self.row_labels)
+        if self.row_labels and (unknown := sorted(set(row.labels) - set(self.row_labels))):
+            raise AssayError(
+                f"row {row.id!r} has the label {unknown[0]!r}, which no training row has; add training rows of it, or "
+                "map it to another with source.label_map"
+            )
+        return [int(name in row.labels) for name in self.row_labels]
 
     def _unknown(self, entities: Iterable[Entity]) -> str:
         return next(entity.label for entity in entities if f"B-{entity.label}" not in self.tags)
@@ -165,6 +182,7 @@ def _record(row: Example, text: EncodedText, label_set: LabelSet) -> dict[str, A
         "starts": [word.start for word in text.words],
         "ends": [word.end for word in text.words],
         "tags": label_set.tag_ids(row, text.words),
+        "row_labels": label_set.applied(row),
     }
 
 

@@ -1,4 +1,6 @@
-"""The loss of one or two heads."""
+"""The loss of one or several heads."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,13 +13,14 @@ from assay.models.dataset import Ints
 
 
 class HeadsLoss(nn.Module):
-    """Cross entropy of the sentence head plus weighted cross entropy or CRF loss of the token head.
+    """Cross entropy of the sentence and labels heads plus weighted cross entropy or CRF loss of the token head.
 
     Args:
         crf: CRF that replaces the cross entropy of single tags; None without one.
         tokens_weight: weight of the token loss.
         label_smoothing: label smoothing of the sentence loss.
         class_weights: one weight per class of the sentence head, or None.
+        positive_weights: weight of the rows that have a label, per label of the labels head, or None.
     """
 
     def __init__(
@@ -26,6 +29,7 @@ class HeadsLoss(nn.Module):
         tokens_weight: float = 1.0,
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
+        positive_weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self._crf = crf
@@ -33,21 +37,28 @@ class HeadsLoss(nn.Module):
         self._label_smoothing = label_smoothing
         self._class_weights: Tensor | None
         self.register_buffer("_class_weights", class_weights)
+        self._positive_weights: Tensor | None
+        self.register_buffer("_positive_weights", positive_weights)
 
     def forward(self, logits: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
         """Return the loss of a batch; a head without labels in the batch adds nothing.
 
         If several processes share the batch, each returns its part: the mean of the parts is the loss of the whole
-        batch, over labelled rows for the sentence head and labelled words for the token head.
+        batch, over labelled rows for the sentence head, labels of labelled rows for the labels head, and labelled words
+        for the token head.
 
         Args:
             logits: output of `Network.forward`.
-            labels: `sentence` (B) and `tokens` (B x L), `IGNORED` for missing labels; optionally `weights` (B), the
-                sample weights of both heads.
+            labels: `sentence` (B), `labels` (B x labels) and `tokens` (B x L), `IGNORED` for missing labels; optionally
+                `weights` (B), the sample weights of all heads.
         """
         parts, weights = [], labels.get("weights")
         if "sentence" in logits:
             parts.append(self._sentence(logits["sentence"], labels["sentence"], weights))
+        if "labels" in logits:
+            parts.append(
+                _mean_binary_cross_entropy(logits["labels"], labels["labels"], weights, self._positive_weights)
+            )
         if "tokens" in logits:
             parts.append(self._tokens_weight * self._tokens(logits["tokens"], labels["tokens"], weights))
         return torch.stack(parts).sum()
@@ -67,6 +78,30 @@ def balanced_weights(labels: Ints, classes: int) -> Tensor:
     """Return weights inverse to the frequency of each class, with a mean of 1 over the rows."""
     counts = np.bincount(labels[labels != IGNORED], minlength=classes)
     return torch.tensor(counts.sum() / (classes * np.maximum(counts, 1)), dtype=torch.float32)
+
+
+def balanced_positive_weights(rows: Sequence[Ints]) -> Tensor:
+    """Return the number of rows without each label per row with it, from the targets of the labels head.
+
+    Args:
+        rows: per row 1 for each label that applies, 0 for the others, `IGNORED` for unlabelled rows.
+    """
+    labelled = np.stack([row for row in rows if IGNORED not in row])
+    positives = labelled.sum(axis=0)
+    return torch.tensor((len(labelled) - positives) / np.maximum(positives, 1), dtype=torch.float32)
+
+
+def _mean_binary_cross_entropy(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None, positive_weights: Tensor | None = None
+) -> Tensor:
+    """Return the mean over the labels of labelled rows (B x labels), weighted by `weights` per row."""
+    shares = (labels != IGNORED).to(torch.float32)
+    losses = functional.binary_cross_entropy_with_logits(
+        logits.float(), labels.clamp(min=0).to(torch.float32), reduction="none", pos_weight=positive_weights
+    )
+    if weights is not None:
+        shares = shares * weights.unsqueeze(1)
+    return (losses * shares).sum() / processes.mean_of_sums(shares.sum()).clamp(min=SMALLEST)
 
 
 def _mean_cross_entropy(

@@ -1,14 +1,15 @@
-"""The network: one encoder and one or two heads.
+"""The network: one encoder and one to three heads.
 
-With one head it is the model of transformers for that task, so that saved weights load there, too. With both heads it
-is JointBERT (Chen et al. 2019, arXiv:1902.10909): the sentence head reads the first token, the token head every token.
+With one head it is the model of transformers for that task, so that saved weights load there, too. With a sentence and
+a token head it is JointBERT (Chen et al. 2019, arXiv:1902.10909): the sentence head reads the first token, the token
+head every token. A labels head reads the first token, too, and gives each label a logit of its own.
 """
 
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import transformers
@@ -30,48 +31,69 @@ from assay.recipes.recipe import ModelSection
 # Not the name that transformers reads, which would add heads with random weights.
 JOINT_ENCODER = "encoder.safetensors"
 JOINT_HEADS = "heads.safetensors"
+SEVERAL: Literal["multi_label_classification"] = "multi_label_classification"  # the word of transformers
+PooledHead = Literal["sentence", "labels"]
 
 
 class JointHeads(nn.Module):
-    """Sentence head over the pooled first token, and token head over every token.
+    """Sentence and labels heads over the pooled first token, and token head over every token; at least two of them.
 
     Args:
         hidden: width of the encoder.
-        classes: number of classes of the sentence head.
-        tags: number of BIO tags.
-        dropout: dropout before both heads.
+        classes: number of classes of the sentence head, 0 without one.
+        tags: number of BIO tags, 0 without a token head.
+        dropout: dropout before the heads.
         pool: add a pooler (dense and tanh), for encoders without one.
+        row_labels: number of labels of the labels head, 0 without one.
     """
 
-    def __init__(self, hidden: int, classes: int, tags: int, dropout: float, *, pool: bool) -> None:
+    def __init__(
+        self, hidden: int, classes: int, tags: int, dropout: float, *, pool: bool, row_labels: int = 0
+    ) -> None:
         super().__init__()
         self.pooler = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh()) if pool else None
         self.dropout = nn.Dropout(dropout)
-        self.sentence = nn.Linear(hidden, classes)
-        self.tokens = nn.Linear(hidden, tags)
+        self.sentence = nn.Linear(hidden, classes) if classes else None
+        self.labels = nn.Linear(hidden, row_labels) if row_labels else None
+        self.tokens = nn.Linear(hidden, tags) if tags else None
         for linear in (module for module in self.modules() if isinstance(module, nn.Linear)):
             nn.init.normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
 
     def forward(self, states: Tensor, pooled: Tensor | None) -> dict[str, Tensor]:
-        """Return logits of both heads from the encoder's states (B x L x hidden) and its own pooled output, if any."""
+        """Return logits of the heads from the encoder's states (B x L x hidden) and its own pooled output, if any."""
         if self.pooler is not None:
             pooled = self.pooler(states[:, 0])
-        return {"sentence": self.sentence(self.dropout(pooled)), "tokens": self.tokens(self.dropout(states))}
+        logits: dict[str, Tensor] = {}
+        if self.sentence is not None:
+            logits["sentence"] = self.sentence(self.dropout(pooled))
+        if self.labels is not None:
+            logits["labels"] = self.labels(self.dropout(pooled))
+        if self.tokens is not None:
+            logits["tokens"] = self.tokens(self.dropout(states))
+        return logits
 
 
 class Network(nn.Module):
     """An encoder with heads. `model` is a transformers model, without heads if `joint` holds them.
 
     `crf` scores the tags of the token head during training; the forward pass returns its emissions. `reads_type_ids`
-    is True if the encoder distinguishes the two texts of a pair by `token_type_ids`.
+    is True if the encoder distinguishes the two texts of a pair by `token_type_ids`. `pooled` is the head that a model
+    of transformers for texts stands for, if there is no other head.
     """
 
-    def __init__(self, model: PreTrainedModel, joint: JointHeads | None, crf: LinearChainCrf | None = None) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        joint: JointHeads | None,
+        crf: LinearChainCrf | None = None,
+        pooled: PooledHead = "sentence",
+    ) -> None:
         super().__init__()
         self.model = model
         self.joint = joint
         self.crf = crf
+        self.pooled = pooled
         self.reads_type_ids = _reads_type_ids(model)
 
     def forward(
@@ -85,7 +107,7 @@ class Network(nn.Module):
             token_type_ids: B x L, for encoders with `reads_type_ids`.
 
         Returns:
-            `sentence` (B x classes), `tokens` (B x L x tags), or both.
+            `sentence` (B x classes), `labels` (B x labels) and `tokens` (B x L x tags), as far as there are such heads.
         """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None:
@@ -94,7 +116,7 @@ class Network(nn.Module):
         if self.joint is not None:
             heads: dict[str, Tensor] = self.joint(output.last_hidden_state, output.get("pooler_output"))
             return heads
-        return {"sentence" if output.logits.dim() == 2 else "tokens": output.logits}
+        return {self.pooled if output.logits.dim() == 2 else "tokens": output.logits}
 
     @property
     def config(self) -> PretrainedConfig:
@@ -119,6 +141,8 @@ class Network(nn.Module):
         if self.joint is None:
             self.model.config.id2label = dict(enumerate(names))
             self.model.config.label2id = {name: number for number, name in enumerate(names)}
+            # By which pipelines of transformers choose the sigmoid.
+            self.model.config.problem_type = SEVERAL if self.pooled == "labels" else None
 
     def save(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` for transformers; of a joint model, encoder and heads apart."""
@@ -135,6 +159,7 @@ def build_network(
     model: ModelSection,
     classes: int,
     tags: int,
+    row_labels: int = 0,
     *,
     config: PretrainedConfig | None = None,
     attention: str | None = None,
@@ -145,13 +170,14 @@ def build_network(
         model: section `model` of the recipe.
         classes: number of classes of the sentence head, 0 without one.
         tags: number of tags of the token head, 0 without one.
+        row_labels: number of labels of the labels head, 0 without one.
         config: configuration of an encoder with random weights; None loads the recipe's encoder.
         attention: `eager` or `sdpa`; None uses the fastest that the encoder supports.
 
     Raises:
         AssayError: the encoder cannot be loaded.
     """
-    loader, labels = _loader(classes, tags)
+    loader, labels = _loader(classes, tags, row_labels)
     if config is not None:
         if labels:
             config.num_labels = labels
@@ -159,22 +185,25 @@ def build_network(
     else:
         body = _pretrained(loader, model, labels, attention)
     _set_dropout(body, model)
-    joint = _joint_heads(body, classes, tags, model.head_dropout) if classes and tags else None
-    return Network(body, joint, LinearChainCrf(tags) if model.crf else None)
+    joint = None if labels else _joint_heads(body, classes, tags, row_labels, model.head_dropout)
+    return Network(body, joint, LinearChainCrf(tags) if model.crf else None, _pooled(row_labels))
 
 
-def load_network(folder: Path, classes: int, tags: int, attention: str | None = None) -> Network:
+def load_network(
+    folder: Path, classes: int, tags: int, row_labels: int = 0, *, attention: str | None = None
+) -> Network:
     """Load the network that `Network.save` wrote, in eval mode and without CRF."""
-    loader, _ = _loader(classes, tags)
+    loader, labels = _loader(classes, tags, row_labels)
     options: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": attention}
-    if not (classes and tags):
+    if labels:
         with quiet():
-            return Network(loader.from_pretrained(folder, local_files_only=True, **options), None).eval()
+            body = loader.from_pretrained(folder, local_files_only=True, **options)
+        return Network(body, None, pooled=_pooled(row_labels)).eval()
     body = loader.from_config(AutoConfig.from_pretrained(folder, local_files_only=True), **options)
     load_model(body, str(folder / JOINT_ENCODER))
-    joint = _joint_heads(body, classes, tags, dropout=0.0)
+    joint = _joint_heads(body, classes, tags, row_labels, dropout=0.0)
     joint.load_state_dict(load_file(folder / JOINT_HEADS))
-    return Network(body, joint).eval()
+    return Network(body, joint, pooled=_pooled(row_labels)).eval()
 
 
 @contextmanager
@@ -210,10 +239,16 @@ def encoder_errors(model: ModelSection) -> Iterator[None]:
         ) from error
 
 
-def _loader(classes: int, tags: int) -> tuple[Any, int]:
-    if classes and tags:
+def _loader(classes: int, tags: int, row_labels: int) -> tuple[Any, int]:
+    """Return the class of transformers that loads the model, and its number of labels; 0 for several heads."""
+    sizes = [size for size in (classes, row_labels, tags) if size]
+    if len(sizes) > 1:
         return AutoModel, 0
-    return (AutoModelForSequenceClassification, classes) if classes else (AutoModelForTokenClassification, tags)
+    return (AutoModelForTokenClassification if tags else AutoModelForSequenceClassification), sizes[0]
+
+
+def _pooled(row_labels: int) -> PooledHead:
+    return "labels" if row_labels else "sentence"
 
 
 def _pretrained(loader: Any, model: ModelSection, labels: int, attention: str | None) -> PreTrainedModel:
@@ -268,9 +303,9 @@ def _renew_heads(network: PreTrainedModel, loader: Any) -> None:
             setattr(network, name, module)
 
 
-def _joint_heads(encoder: PreTrainedModel, classes: int, tags: int, dropout: float) -> JointHeads:
+def _joint_heads(encoder: PreTrainedModel, classes: int, tags: int, row_labels: int, dropout: float) -> JointHeads:
     pools = getattr(encoder, "pooler", None) is not None
-    return JointHeads(encoder.config.hidden_size, classes, tags, dropout, pool=not pools)
+    return JointHeads(encoder.config.hidden_size, classes, tags, dropout, pool=not pools, row_labels=row_labels)
 
 
 def _reads_type_ids(model: PreTrainedModel) -> bool:

@@ -42,16 +42,18 @@ class Data:
 
 
 def label_set_of(rows: Collection[Example], model: ModelSection) -> LabelSet:
-    """Return the classes and tags of the training rows, sorted, for the heads of the recipe.
+    """Return the classes, tags and row labels of the training rows, sorted, for the heads of the recipe.
 
     Raises:
-        AssayError: there are no rows, or too few classes or entity types.
+        AssayError: there are no rows, or too few classes, labels or entity types.
     """
     if not rows:
         raise AssayError("no training rows: the source or the split gave none; check source and split")
     classes: set[str] = set()
     types: set[str] = set()
+    several: set[str] = set()
     for row in rows:
+        several.update(row.labels or ())
         if row.label is not None:
             classes.add(row.label)
         types.update(entity.label for entity in row.entities or ())
@@ -60,9 +62,15 @@ def label_set_of(rows: Collection[Example], model: ModelSection) -> LabelSet:
         raise AssayError(
             f"the training rows have the classes {labels}; a sentence head needs two, see source.fields.label"
         )
+    if "labels" in model.heads and not several:
+        raise AssayError("the training rows have no label; a labels head needs some, see source.fields.labels")
     if "tokens" in model.heads and not types:
         raise AssayError("the training rows have no entity; a token head needs some, see source.fields.entities")
-    return LabelSet(labels, bio_tags(sorted(types)) if "tokens" in model.heads else [])
+    return LabelSet(
+        labels,
+        bio_tags(sorted(types)) if "tokens" in model.heads else [],
+        sorted(several) if "labels" in model.heads else [],
+    )
 
 
 def new_network(
@@ -73,17 +81,17 @@ def new_network(
     Raises:
         AssayError: the encoder cannot be loaded, or reads fewer tokens than `model.max_length`.
     """
-    classes, tags = len(label_set.labels), len(label_set.tags)
+    classes, tags, row_labels = len(label_set.labels), len(label_set.tags), len(label_set.row_labels)
     if model.scratch is not None:
         texts = itertools.chain.from_iterable(
             (text for text in (row.text, row.text_pair) if text is not None) for row in rows
         )
         tokenizer = train_tokenizer((model.cleaning.apply(text).text for text in texts), model.scratch.vocabulary)
         config = scratch_config(model.scratch, tokenizer, model.max_length)
-        network = build_network(model, classes, tags, config=config)
+        network = build_network(model, classes, tags, row_labels, config=config)
     else:
         tokenizer = load_tokenizer(model)
-        network = build_network(model, classes, tags)
+        network = build_network(model, classes, tags, row_labels)
     _check_length(network, model)
     use_fast_attention(network)
     if model.lora is not None:
@@ -117,7 +125,7 @@ def encode(
     """
     if not validation_rows:
         raise AssayError("no validation rows: they decide which epoch is kept; check split.validation")
-    label_set = LabelSet(manifest.labels, manifest.tags)
+    label_set = LabelSet(manifest.labels, manifest.tags, manifest.row_labels)
     train, validation = work / "train.arrow", work / "validation.arrow"
     if processes.is_first():
         encoder = TextEncoder.from_file(tokenizer, manifest.max_length, manifest.cleaning)
@@ -136,6 +144,7 @@ def encode(
             sentence=bool(manifest.labels),
             tokens=bool(manifest.tags),
             weights=weights is not None and not oversample,
+            labels=bool(manifest.row_labels),
         ),
         oversample=oversample,
     )
@@ -161,6 +170,7 @@ def checkpoint_manifest(
     return CheckpointManifest(
         labels=label_set.labels,
         tags=label_set.tags,
+        row_labels=label_set.row_labels,
         pair=pair,
         max_length=model.max_length,
         cleaning=model.cleaning,

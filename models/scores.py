@@ -1,7 +1,7 @@
-"""Scores of both heads. An entity is correct only if start, end and type match (strict, as CoNLL-2003)."""
+"""Scores of the heads. An entity is correct only if start, end and type match (strict, as CoNLL-2003)."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from assay.corpus.example import Entity
@@ -52,6 +52,43 @@ def sentence_scores(gold: Sequence[str], predicted: Sequence[str], labels: Seque
         macro_precision=_mean(score.precision for score in present),
         macro_recall=_mean(score.recall for score in present),
         macro_f1=_mean(score.f1 for score in present),
+        by_label=by_label,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScores:
+    """Metrics of the labels head; the macro average covers the labels with gold rows.
+
+    `subset_accuracy` is the share of rows whose labels are exactly right.
+    """
+
+    macro_f1: float
+    micro_f1: float
+    macro_precision: float
+    macro_recall: float
+    subset_accuracy: float
+    by_label: dict[str, Score]
+
+
+def label_scores(
+    gold: Sequence[Collection[str]], predicted: Sequence[Collection[str]], labels: Sequence[str]
+) -> LabelScores:
+    """Score the labels of rows, of which any number may apply; `labels` fixes the order of the breakdown."""
+    counts = {name: [0, 0, 0] for name in labels}  # right, predicted, gold
+    for truth, prediction in zip(map(set, gold), map(set, predicted), strict=True):
+        for position, names in enumerate((truth & prediction, prediction, truth)):
+            for name in names:
+                counts[name][position] += 1
+    by_label = {name: _score(*count) for name, count in counts.items()}
+    present = [score for score in by_label.values() if score.support]
+    overall = _score(*(sum(count[position] for count in counts.values()) for position in range(3)))
+    return LabelScores(
+        macro_f1=_mean(score.f1 for score in present),
+        micro_f1=overall.f1,
+        macro_precision=_mean(score.precision for score in present),
+        macro_recall=_mean(score.recall for score in present),
+        subset_accuracy=_mean(float(set(a) == set(b)) for a, b in zip(gold, predicted, strict=True)),
         by_label=by_label,
     )
 

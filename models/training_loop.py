@@ -23,7 +23,7 @@ from assay.models.checkpoint import HISTORY, MANIFEST, TOKENIZER, Checkpoint
 from assay.models.dropout import use_cpu_dropout
 from assay.models.hardware import choose_precision, device_name, own_determinism, training_device
 from assay.models.learning_check import learning_warnings
-from assay.models.loss import HeadsLoss, balanced_weights
+from assay.models.loss import HeadsLoss, balanced_positive_weights, balanced_weights
 from assay.models.network import Network
 from assay.models.preparation import Data, checkpoint_manifest, encode, label_set_of, new_network
 from assay.models.resume import newest_checkpoint
@@ -113,16 +113,19 @@ def make_trainer(
     train_used_rows(network, used_ids)
     if training_device().type == "cpu":
         use_cpu_dropout(network)
-    class_weights = None
+    class_weights = positive_weights = None
     if training.class_weights == "balanced" and data.label_set.labels:
         class_weights = balanced_weights(data.train.labels, len(data.label_set.labels))
+    if training.class_weights == "balanced" and data.label_set.row_labels:
+        targets = [data.train.get("row_labels", row) for row in range(len(data.train))]
+        positive_weights = balanced_positive_weights(targets)
     digests = {name: digest_file(work / f"{name}.arrow") for name in ("train", "validation")}
     return NetworkTrainer(
         network,
         trainer_arguments(work, training),
         training=training,
         loader=BucketLoader(data.train, data.collate, training.batch_size, training.seed, oversample=data.oversample),
-        loss=HeadsLoss(network.crf, training.tokens_weight, training.label_smoothing, class_weights),
+        loss=HeadsLoss(network.crf, training.tokens_weight, training.label_smoothing, class_weights, positive_weights),
         precision=precision,
         metrics=lambda: metrics(
             data.validation_rows,

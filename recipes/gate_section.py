@@ -42,7 +42,10 @@ class SliceRule(StrictModel):
 
     columns: list[str] = Field(default_factory=list, description="Slice columns to test")
     text_length: bool = Field(False, description="Test thirds of the rows by text length, too")
-    label: bool = Field(False, description="Test each class, too: its own F1, and the F1 of the entities in its rows")
+    label: bool = Field(
+        False,
+        description="Test each class and each row label, too: its own F1, and the F1 of the other heads in its rows",
+    )
     expressions: dict[str, str] = Field(
         default_factory=dict,
         description="Name -> condition on slice columns, label and text_length (characters), such as `year < 2010`",
@@ -82,8 +85,10 @@ class SliceRule(StrictModel):
         for name in self.columns:
             if name not in columns:
                 raise ValueError(f"gate.slices.columns names {name!r}, which source.fields.slices does not define")
-        if self.label and "sentence" not in heads:
-            raise ValueError(f"gate.slices.label needs the sentence head, but model.heads is {list(heads)}; remove it")
+        if self.label and not {"sentence", "labels"} & set(heads):
+            raise ValueError(
+                f"gate.slices.label needs the sentence or labels head, but model.heads is {list(heads)}; remove it"
+            )
         for name, condition in self.expressions.items():
             self._check_expression(f"gate.slices.expressions.{name}", condition, columns, heads)
 
@@ -164,7 +169,7 @@ class Gate(StrictModel):
     """The requirements that a model must meet before it is promoted. A gate without thresholds is refused."""
 
     min_f1: dict[Head, Annotated[float, Field(gt=0, le=1)]] = Field(
-        description="Minimum F1 of each head: macro-F1 for sentence, strict entity F1 for tokens"
+        description="Minimum F1 of each head: macro-F1 for sentence and labels, strict entity F1 for tokens"
     )
     max_ece: dict[Head, Annotated[float, Field(gt=0, le=1)]] = Field(
         default_factory=dict,
@@ -190,8 +195,9 @@ class Gate(StrictModel):
     baseline: Literal["majority", "tfidf", "off"] = Field(
         "majority",
         description="Trivial model that must be beaten on the test rows. majority: for classes, the single class "
-        "with the best score on the test rows; for entities, the most frequent tag of each word in the training rows. "
-        "tfidf: the same, and TF-IDF with logistic regression for classes. off: no baseline",
+        "with the best score on the test rows; for labels, every label for every row; for entities, the most "
+        "frequent tag of each word in the training rows. tfidf: the same, and TF-IDF with logistic regression for "
+        "classes and labels. off: no baseline",
     )
     allow_untested: bool = Field(
         False,

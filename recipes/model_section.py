@@ -41,7 +41,7 @@ class Scratch(StrictModel):
 
 
 class ModelSection(StrictModel):
-    """The network: an encoder, an optional adapter, and one or two heads."""
+    """The network: an encoder, an optional adapter, and one to three heads."""
 
     encoder: str | None = Field(
         None, description="owner/name on the hub, or a local folder. None: `scratch` describes the encoder"
@@ -51,7 +51,10 @@ class ModelSection(StrictModel):
         None, description="Train a small encoder from scratch. None: use the published `encoder`"
     )
     heads: list[Head] = Field(
-        min_length=1, max_length=2, description="Heads of the network: sentence, tokens, or both (JointBERT)"
+        min_length=1,
+        max_length=3,
+        description="Heads of the network: sentence (one class per text), labels (any number of labels per text) and "
+        "tokens (entities), alone or together; sentence and tokens are JointBERT",
     )
     lora: Lora | None = Field(None, description="Train low-rank adapters. None: train the whole encoder")
     crf: bool = Field(False, description="Add a conditional random field to the token head")

@@ -13,6 +13,8 @@ Signal = Literal[
     "vocabulary",
     "embedding",
     "classes",
+    "labels",
+    "label_count",
     "entity_types",
     "entity_count",
     "confidence",
@@ -36,6 +38,8 @@ class DriftLimits(StrictModel):
     vocabulary: float | None = Field(0.25, ge=0, lt=1, description=f"Words of the texts: {_SEPARABLE}")
     embedding: float | None = Field(0.25, ge=0, lt=1, description=f"Inputs of the champion's head: {_SEPARABLE}")
     classes: float | None = Field(0.1, ge=0, lt=1, description=f"Predicted classes: {_MOVED}")
+    labels: float | None = Field(0.1, ge=0, lt=1, description=f"Predicted labels of a labels head: {_MOVED}")
+    label_count: float | None = Field(0.15, ge=0, lt=1, description=f"Predicted labels per text: {_DISTANCE}")
     entity_types: float | None = Field(0.15, ge=0, lt=1, description=f"Types of the predicted entities: {_MOVED}")
     entity_count: float | None = Field(0.15, ge=0, lt=1, description=f"Predicted entities per text: {_DISTANCE}")
     confidence: float | None = Field(0.15, ge=0, lt=1, description=f"Confidence of the predictions: {_DISTANCE}")

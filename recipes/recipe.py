@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from assay.corpus.example import Head
+from assay.corpus.example import HEADS, Head
 from assay.corpus.settings import StrictModel
 from assay.corpus.splitting.split_settings import Split
 from assay.corpus.storage.digest import digest_json
@@ -50,7 +50,7 @@ class Validation(StrictModel):
 
     min_rows: int = Field(20, ge=1, le=MOST_ROWS, description="Minimum number of rows")
     min_class_rows: int = Field(
-        5, ge=2, le=MOST_ROWS, description="Minimum number of rows per class; each split needs at least one"
+        5, ge=2, le=MOST_ROWS, description="Minimum number of rows per class or label; each split needs at least one"
     )
     max_text_length: int = Field(20_000, ge=1, le=MOST_ROWS, description="Maximum length of a text, in characters")
     max_duplicate_share: float = Field(
@@ -60,6 +60,9 @@ class Validation(StrictModel):
         0.95, gt=0, le=1, description="Share of the largest class; a larger share is a warning"
     )
     labels: list[str] | None = Field(None, description="Allowed classes. None: all classes of the source")
+    row_labels: list[str] | None = Field(
+        None, description="Allowed labels of the labels head. None: all labels of the source"
+    )
     entity_labels: list[str] | None = Field(
         None, description="Allowed entity types. None: all entity types of the source"
     )
@@ -127,7 +130,7 @@ class Recipe(StrictModel):
     @property
     def heads(self) -> list[Head]:
         """Return the heads in a fixed order, the sentence head first."""
-        return sorted(self.model.heads)
+        return [head for head in HEADS if head in self.model.heads]
 
     @property
     def primary(self) -> Head:

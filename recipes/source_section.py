@@ -14,6 +14,7 @@ from assay.recipes.bounds import MOST_ROWS
 
 PARSE_REMEDIES = {
     "label": "name it in source.parse.label",
+    "labels": "name them in source.parse.labels",
     "entities": "name them in source.parse.entities",
     "text_pair": "pairs need the format rows or tokens",
 }

@@ -59,10 +59,12 @@ class Training(StrictModel):
         0.0, ge=0, lt=1, description="Label smoothing of the sentence loss: share of the target spread over all classes"
     )
     tokens_weight: float = Field(
-        1.0, gt=0, le=1000, description="Weight of the token loss relative to the sentence loss"
+        1.0, gt=0, le=1000, description="Weight of the token loss relative to the loss of the other heads"
     )
     class_weights: Literal["none", "balanced"] = Field(
-        "none", description="balanced: give rare classes of the sentence head a larger weight"
+        "none",
+        description="balanced: give rare classes of the sentence head a larger weight, and the rows that have a label "
+        "of the labels head as much weight together as those that do not",
     )
     keep: Literal["best", "last"] = Field(
         "best",

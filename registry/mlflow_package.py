@@ -112,6 +112,9 @@ def signature(manifest: BundleManifest) -> ModelSignature:
     if manifest.labels:
         outputs.append(ColSpec(DataType.string, "label"))
         outputs += [ColSpec(DataType.double, f"probability.{label}") for label in manifest.labels]
+    if manifest.row_labels:
+        outputs.append(ColSpec(Array(DataType.string), "labels"))
+        outputs += [ColSpec(DataType.double, f"label_probability.{label}") for label in manifest.row_labels]
     if manifest.tags:
         abstained = [Property("abstained", DataType.boolean)] if "tokens" in manifest.decided_heads else []
         outputs.append(ColSpec(Array(Object([*ENTITY, *abstained])), "entities"))

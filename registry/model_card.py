@@ -35,6 +35,9 @@ HEADLINES = {
     "sentence.macro_f1": "macro-F1 of classes",
     "sentence.accuracy": "accuracy of classes",
     "tokens.f1": "entity F1",
+    "labels.macro_f1": "macro-F1 of labels",
+    "labels.micro_f1": "micro-F1 of labels",
+    "labels.subset_accuracy": "rows with exactly their labels",
     "frame_accuracy": "whole sentences right",
     "sentence.roc_auc": "ROC-AUC",
     "sentence.ece": "calibration error of classes",
@@ -128,6 +131,11 @@ class Card(BaseModel):
                 if metric in baselines:
                     rows.append((f"{title}, {of}", _metric(name, baselines[metric]), ""))
         return rows
+
+    @property
+    def label_thresholds(self) -> dict[str, float]:
+        """The probability from which each row label applies, in the precision that serves on any CPU."""
+        return dict(zip(self.bundle.row_labels, self.bundle.label_thresholds_of(self.bundle.precision), strict=True))
 
     @property
     def plots(self) -> dict[str, Markup]:

@@ -110,10 +110,14 @@ def reading_of(recipe: Recipe) -> str:
     if source.format == "parse":
         names = {"sentences": parse.sentences, "text": parse.text}
         names |= {"label": parse.label if "sentence" in recipe.heads else None}
+        names |= {"labels": parse.labels if "labels" in recipe.heads else None}
         names |= {"entities": parse.entities if "tokens" in recipe.heads else None}
     else:
         names = {"tokens": fields.tokens} if source.format == "tokens" else {"text": fields.text}
         names |= {"text_pair": fields.text_pair, "label": fields.label if "sentence" in recipe.heads else None}
+        if "labels" in recipe.heads:
+            several = fields.labels
+            names["labels"] = several if isinstance(several, str) or several is None else ", ".join(several)
         entities = {"tags": fields.tags} if source.format == "tokens" else {"entities": fields.entities}
         names |= entities if "tokens" in recipe.heads else {}
     read = ", ".join(f"{part} from {name!r}" for part, name in names.items() if name)

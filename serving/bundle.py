@@ -42,6 +42,8 @@ class GoldenRow(BaseModel):
     label: str | None = None
     probabilities: list[float] = Field(default_factory=list, description="In the order of `labels`")
     entities: list[tuple[int, int, str]] = Field(default_factory=list)
+    labels: list[str] = Field(default_factory=list, description="Those that apply")
+    label_probabilities: list[float] = Field(default_factory=list, description="In the order of `row_labels`")
 
 
 class MeasuredPrecision(BaseModel):
@@ -62,9 +64,10 @@ class MeasuredPrecision(BaseModel):
 class BundleManifest(BaseModel):
     """The manifest of a bundle, `bundle.json`.
 
-    `labels` and `tags` are in the order of the logits, and empty for a head that the model lacks. The graph takes
-    `input_ids`, `attention_mask` and, if `type_ids`, `token_type_ids` (int64, rows x length), and returns `sentence`
-    (rows x labels) and `tokens` (rows x length x tags), float32.
+    `labels` (classes), `row_labels` (of which any number may apply) and `tags` are in the order of the logits, and
+    empty for a head that the model lacks. The graph takes `input_ids`, `attention_mask` and, if `type_ids`,
+    `token_type_ids` (int64, rows x length), and returns `sentence` (rows x labels), `labels` (rows x row labels) and
+    `tokens` (rows x length x tags), float32.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +76,7 @@ class BundleManifest(BaseModel):
     name: str
     labels: list[str]
     tags: list[str]
+    row_labels: list[str] = []
     pair: bool
     type_ids: bool
     pad_id: int
@@ -87,6 +91,9 @@ class BundleManifest(BaseModel):
     )
     decisions: dict[Precision, dict[str, Decision]] = Field(
         default_factory=dict, description="What is left to a person in each precision that ships, by head"
+    )
+    label_thresholds: dict[Precision, list[float]] = Field(
+        default_factory=dict, description="Probability from which each of `row_labels` applies, by precision"
     )
     cpu_flags: list[str] = Field(description="Flags of the CPU that the metrics were measured on")
     reduced_range: bool = Field(False, description="int8 weights use 7 bits: exact also on CPUs without VNNI")
@@ -109,6 +116,10 @@ class BundleManifest(BaseModel):
     def decided_heads(self) -> list[str]:
         """Return the heads with a decision, which are the same in every precision."""
         return list(self.decisions_of(self.precision))
+
+    def label_thresholds_of(self, precision: Precision) -> list[float]:
+        """Return the threshold of each row label in a precision; 0.5 where none was chosen."""
+        return self.label_thresholds.get(precision, [0.5] * len(self.row_labels))
 
     @property
     def entity_types(self) -> list[str]:

@@ -17,6 +17,26 @@ Doubles = npt.NDArray[np.float64]
 SMALLEST = 1e-7
 
 
+class LabelCalibration(BaseModel):
+    """How the probability of each row label is corrected: its log-odds are scaled and shifted (Platt 1999)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slopes: list[float] = Field(description="Factor on the log-odds of each label, above 0")
+    offsets: list[float] = Field(description="Added to the log-odds of each label")
+    doubt: float = Field(0.0, ge=0, lt=1, description="Share of each probability that is spread evenly")
+
+    def probabilities(self, probabilities: Floats) -> Doubles:
+        """Return calibrated probabilities (… x labels); their order stays within each label."""
+        confidence = _from_log_odds(np.array(self.slopes) * log_odds(probabilities) + np.array(self.offsets))
+        return (1 - self.doubt) * confidence + self.doubt / 2
+
+    def uncalibrated_probabilities(self, probabilities: Floats) -> Doubles:
+        """Return the probabilities before their calibration."""
+        without_doubt = (np.asarray(probabilities, dtype=np.float64) - self.doubt / 2) / (1 - self.doubt)
+        return _from_log_odds((log_odds(without_doubt) - np.array(self.offsets)) / np.array(self.slopes))
+
+
 class Calibration(BaseModel):
     """How the confidences of a model are corrected; the defaults correct nothing."""
 
@@ -25,6 +45,7 @@ class Calibration(BaseModel):
     temperature: float = Field(1.0, gt=0, description="Class probabilities to the power of 1 / temperature")
     entity_slope: float = Field(1.0, gt=0, description="Factor on the log-odds of an entity's confidence")
     entity_offset: float = Field(0.0, description="Added to the log-odds of an entity's confidence")
+    labels: LabelCalibration | None = Field(None, description="Of the labels head; None corrects nothing")
     doubt: float = Field(0.0, ge=0, lt=1, description="Share of the class probabilities that is spread evenly")
     entity_doubt: float = Field(0.0, ge=0, lt=1, description="The same of an entity's confidence, right or wrong")
 
@@ -39,6 +60,16 @@ class Calibration(BaseModel):
         classes = np.shape(probabilities)[-1]
         sharpened = (np.asarray(probabilities, dtype=np.float64) - self.doubt / classes) / (1 - self.doubt)
         return _sharpened(np.maximum(sharpened, 0), self.temperature)
+
+    def label_probabilities(self, probabilities: Floats) -> Doubles:
+        """Return calibrated probabilities of the row labels (… x labels)."""
+        values = np.asarray(probabilities, dtype=np.float64)
+        return values if self.labels is None else self.labels.probabilities(values)
+
+    def uncalibrated_label_probabilities(self, probabilities: Floats) -> Doubles:
+        """Return the probabilities of the row labels before their calibration."""
+        values = np.asarray(probabilities, dtype=np.float64)
+        return values if self.labels is None else self.labels.uncalibrated_probabilities(values)
 
     def entity_confidence(self, score: Floats) -> Doubles:
         """Return the probability that span and type of an entity are right, from the mean probability of its tags."""

@@ -27,6 +27,14 @@ def softmax(logits: Floats) -> Floats:
     return result
 
 
+def sigmoid(logits: Floats) -> Floats:
+    """Return the logistic function of each logit."""
+    # The branch by sign keeps exp from overflowing.
+    decayed = np.exp(-np.abs(logits))
+    result: Floats = np.where(logits >= 0, 1 / (1 + decayed), decayed / (1 + decayed))
+    return result
+
+
 @dataclass(frozen=True, slots=True)
 class Transitions:
     """The scores of a linear-chain CRF: first tag (T), last tag (T), and tag to tag (T x T, from row to column)."""

@@ -26,10 +26,10 @@ from assay.serving.decoding import Floats
 from assay.serving.encoding import EncodedText, TextEncoder, pad
 from assay.serving.inference_session import ModelSession, open_session
 from assay.serving.openvino_provider import is_installed
-from assay.serving.predictions import LogitsReader, Prediction, ScoredEntity
+from assay.serving.predictions import LogitsReader, Prediction, ScoredEntity, ScoredLabel
 from assay.serving.row_texts import row_fault
 
-__all__ = ["Engine", "Prediction", "Row", "ScoredEntity"]
+__all__ = ["Engine", "Prediction", "Row", "ScoredEntity", "ScoredLabel"]
 
 # Each batch runs on one thread. Larger batches hold more padding and exceed the cache of a core, but the units of AMX
 # need some size (measured in docs/speed.md).
@@ -104,11 +104,20 @@ class Engine:
         self.digest = bundle.digest
         self.labels = manifest.labels
         self.tags = manifest.tags
+        self.row_labels = manifest.row_labels
         self.batch_tokens = batch_tokens or BATCH_TOKENS[self.precision]
         self.calibration = manifest.calibration_of(self.precision)
         self.decisions = manifest.decisions_of(self.precision)
-        transitions = manifest.crf.transitions() if manifest.crf else None
-        self._reader = LogitsReader(manifest.labels, manifest.tags, transitions, self.calibration, self.decisions)
+        self.label_thresholds = manifest.label_thresholds_of(self.precision)
+        self._reader = LogitsReader(
+            manifest.labels,
+            manifest.tags,
+            manifest.crf.transitions() if manifest.crf else None,
+            self.calibration,
+            self.decisions,
+            manifest.row_labels,
+            self.label_thresholds,
+        )
         self._encoder = TextEncoder(
             Tokenizer.from_buffer(_verified_bytes(bundle, TOKENIZER)),
             manifest.max_length,
@@ -211,7 +220,8 @@ class Engine:
         """Run the graph once, on the first window of each row.
 
         Returns:
-            `sentence` (rows x labels) and `tokens` (rows x longest x tags), as far as the model has these heads.
+            `sentence` (rows x labels), `labels` (rows x row labels) and `tokens` (rows x longest x tags), as far as the
+            model has these heads.
         """
         return self._session.run(pad(batch, self.manifest.pad_id))
 

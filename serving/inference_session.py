@@ -94,7 +94,7 @@ def _expected_inputs(manifest: BundleManifest) -> list[str]:
 
 
 def _expected_outputs(manifest: BundleManifest) -> dict[str, int]:
-    heads = {"sentence": len(manifest.labels), "tokens": len(manifest.tags)}
+    heads = {"sentence": len(manifest.labels), "labels": len(manifest.row_labels), "tokens": len(manifest.tags)}
     return {head: width for head, width in heads.items() if width}
 
 

@@ -11,8 +11,9 @@ def as_object(text: str, prediction: Prediction, engine: Engine, options: Predic
     """Return the prediction of a text as a JSON object.
 
     Returns:
-        `label` and `probabilities` if the model has a sentence head, `entities` if it has a token head, what the
-        decision leaves to a person (`abstentions`), `truncated`, and the number of `windows` if the text was read in
+        `label` and `probabilities` if the model has a sentence head, `labels` and `label_probabilities` if it has a
+        labels head, `entities` if it has a token head, what the decision leaves to a person (`abstentions`),
+        `truncated`, and the number of `windows` if the text was read in
         several.
     """
     values: dict[str, Any] = {}
@@ -20,6 +21,10 @@ def as_object(text: str, prediction: Prediction, engine: Engine, options: Predic
         values["label"] = options.label(prediction)
         if not options.labels_only:
             values["probabilities"] = options.probabilities(prediction, engine.labels)
+    if engine.row_labels:
+        values["labels"] = [{"label": one.label, "score": one.score} for one in options.labels(prediction)]
+        if not options.labels_only:
+            values["label_probabilities"] = dict(zip(engine.row_labels, prediction.label_probabilities, strict=True))
     if engine.tags:
         values["entities"] = entity_objects(text, prediction, engine, options)
     values |= abstentions(prediction, engine)

@@ -16,6 +16,8 @@ class Model:
 
     Attributes:
         labels: classes of a sentence, in the order of `Prediction.probabilities`; empty without such a head.
+        row_labels: labels of which any number may apply, in the order of `Prediction.label_probabilities`; empty
+            without such a head.
         entity_types: types of entities; empty without a token head.
         digest: SHA-256 of the bundle, the same as in the registry.
     """
@@ -23,6 +25,7 @@ class Model:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.labels: tuple[str, ...] = tuple(engine.labels)
+        self.row_labels: tuple[str, ...] = tuple(engine.row_labels)
         self.entity_types: tuple[str, ...] = tuple(engine.manifest.entity_types)
         self.digest: str = engine.digest
 
@@ -45,7 +48,7 @@ class Model:
     def predict(self, texts: Sequence[Text]) -> list[Prediction]: ...
 
     def predict(self, texts: str | Sequence[Text]) -> Prediction | list[Prediction]:
-        """Predict the class and the entities of texts.
+        """Predict the class, the labels and the entities of texts.
 
         Args:
             texts: one text, or a sequence of texts. A model of text pairs takes a sequence of `(text, second text)`.

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from assay.corpus.errors import AssayError
 
 if TYPE_CHECKING:  # the command line imports this module, and waits for no numpy
-    from assay.serving.predictions import Prediction, ScoredEntity
+    from assay.serving.predictions import Prediction, ScoredEntity, ScoredLabel
 
 MAX_CLASSES = 10_000
 
@@ -21,7 +21,9 @@ class PredictionOptions:
     top_k: Annotated[int, Field(ge=1, le=MAX_CLASSES)] | None = None
     """Number of classes whose probabilities are returned, the most probable first; None returns all, in their order."""
     threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
-    """Least probability of a label, which is None below it, and least score of an entity, which is left out."""
+    """Least probability of a class, which is None below it, and least score of labels and entities, which are left out.
+
+    It can only raise the threshold of a label."""
     labels_only: bool = False
     """Whether to leave out the probabilities."""
 
@@ -33,6 +35,10 @@ class PredictionOptions:
         """Return the probabilities by class."""
         pairs = list(zip(labels, prediction.probabilities, strict=True))
         return dict(pairs if self.top_k is None else sorted(pairs, key=lambda pair: -pair[1])[: self.top_k])
+
+    def labels(self, prediction: "Prediction") -> "tuple[ScoredLabel, ...]":
+        """Return the labels that apply and reach the threshold."""
+        return tuple(one for one in prediction.labels if one.score >= self.threshold)
 
     def entities(self, prediction: "Prediction") -> "tuple[ScoredEntity, ...]":
         """Return the entities that reach the threshold."""

@@ -1,6 +1,6 @@
-"""Predictions of a row from the logits of its windows: class, probabilities and entities."""
+"""Predictions of a row from the logits of its windows: class, labels, probabilities and entities."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from assay.corpus.errors import AssayError
 from assay.serving.calibration import UNCALIBRATED, Calibration
 from assay.serving.decision import NO_DECISIONS, Decision
-from assay.serving.decoding import Floats, Transitions, softmax, spans
+from assay.serving.decoding import Floats, Transitions, sigmoid, softmax, spans
 from assay.serving.encoding import EncodedText
 from assay.serving.words import Word
 
@@ -29,13 +29,23 @@ class ScoredEntity:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredLabel:
+    """A label that applies, with its probability."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The prediction of one row.
 
     `label` and `probabilities` (in the order of the engine's `labels`) are None and empty without a sentence head;
-    `entities` is empty without a token head. If `truncated`, the row was longer than the model reads, and the
-    prediction rests on its beginning. `windows` is the number of overlapping windows in which the row was read. If
-    `label_abstained`, the label is the best guess, left to a person by the decision of the bundle.
+    `entities` is empty without a token head. `labels` are those that apply, of which there may be none, and
+    `label_probabilities` are in the order of the engine's `row_labels`; both are empty without a labels head. If
+    `truncated`, the row was longer than the model reads, and the prediction rests on its beginning. `windows` is the
+    number of overlapping windows in which the row was read. If `label_abstained`, the label is the best guess, left to
+    a person by the decision of the bundle.
     """
 
     label: str | None
@@ -44,6 +54,8 @@ class Prediction:
     truncated: bool
     windows: int = 1
     label_abstained: bool = False
+    labels: tuple[ScoredLabel, ...] = ()
+    label_probabilities: tuple[float, ...] = ()
 
     @property
     def abstained(self) -> bool:
@@ -60,6 +72,8 @@ class LogitsReader:
         transitions: scores of the CRF; None decodes each word by itself.
         calibration: correction of the confidences, which changes no label and no entity.
         decisions: what is left to a person, by head; nothing of a head without a decision.
+        row_labels: labels of the labels head.
+        thresholds: probability from which each row label applies.
     """
 
     def __init__(
@@ -69,6 +83,8 @@ class LogitsReader:
         transitions: Transitions | None,
         calibration: Calibration = UNCALIBRATED,
         decisions: Mapping[str, Decision] = NO_DECISIONS,
+        row_labels: Sequence[str] = (),
+        thresholds: Sequence[float] = (),
     ) -> None:
         self._labels = labels
         self._tags = tags
@@ -76,22 +92,27 @@ class LogitsReader:
         self._calibration = calibration
         self._label_decision = decisions.get("sentence")
         self._entity_decision = decisions.get("tokens")
+        self._row_labels = row_labels
+        self._thresholds = thresholds
 
     def window_logits(self, window: EncodedText, logits: Mapping[str, Floats], number: int) -> dict[str, Floats]:
         """Select the logits of a window that the prediction uses.
 
         Args:
             window: the window.
-            logits: `sentence` (labels) and `tokens` (length x tags), as far as the model has these heads.
+            logits: `sentence` (labels), `labels` (row labels) and `tokens` (length x tags), as far as the model has
+                these heads.
             number: number of the row, for messages.
 
         Returns:
-            `sentence` (labels) and `tokens` (words x tags), as far as the model has these heads.
+            `sentence` (labels), `labels` (row labels) and `tokens` (words x tags), as far as the model has these heads.
 
         Raises:
             AssayError: a logit is not finite.
         """
         selected = {"sentence": logits["sentence"]} if self._labels else {}
+        if self._row_labels:
+            selected["labels"] = logits["labels"]
         if self._tags:
             selected["tokens"] = logits["tokens"][[word.token for word in window.words]]
         for head, values in selected.items():
@@ -105,13 +126,12 @@ class LogitsReader:
     def prediction(self, text: EncodedText, windows: Sequence[Mapping[str, Floats]]) -> Prediction:
         """Return the prediction of a row from the `window_logits` of its windows.
 
-        The probabilities of a sentence are the weighted mean over the windows. Entities are decoded over the words of
-        all windows at once.
+        The probabilities of classes and row labels are the weighted mean over the windows. Entities are decoded over
+        the words of all windows at once.
         """
         label, probabilities, label_abstained = None, (), False
         if self._labels:
-            scores = [softmax(window["sentence"]) for window in windows]
-            mean = np.average(scores, axis=0, weights=[window.weight for window in text.windows[: len(scores)]])
+            mean = _mean(text, [softmax(window["sentence"]) for window in windows])
             label = self._labels[int(mean.argmax())]
             probabilities = tuple(self._calibration.probabilities(mean).tolist())
             if self._label_decision is not None:
@@ -120,7 +140,27 @@ class LogitsReader:
         if self._tags:
             words = [word for window in text.windows[: len(windows)] for word in window.words]
             entities = self._entities(words, np.concatenate([window["tokens"] for window in windows]))
-        return Prediction(label, probabilities, entities, text.truncated, len(windows), label_abstained)
+        several: tuple[float, ...] = ()
+        if self._row_labels:
+            mean = _mean(text, [sigmoid(window["labels"]) for window in windows])
+            several = tuple(self._calibration.label_probabilities(mean).tolist())
+        return Prediction(
+            label,
+            probabilities,
+            entities,
+            text.truncated,
+            len(windows),
+            label_abstained,
+            tuple(self._applied(several)),
+            several,
+        )
+
+    def _applied(self, probabilities: Sequence[float]) -> Iterator[ScoredLabel]:
+        """Yield the row labels whose probability reaches their threshold."""
+        if probabilities:
+            for name, value, threshold in zip(self._row_labels, probabilities, self._thresholds, strict=True):
+                if value >= threshold:
+                    yield ScoredLabel(name, value)
 
     def _entities(self, words: Sequence[Word], logits: Floats) -> tuple[ScoredEntity, ...]:
         """Return the entities from the logits of the words (words x tags)."""
@@ -142,3 +182,9 @@ class LogitsReader:
 
     def _abstains(self, label: str, score: float) -> bool:
         return self._entity_decision is not None and self._entity_decision.abstains(label, score)
+
+
+def _mean(text: EncodedText, scores: Sequence[Floats]) -> Floats:
+    """Return the mean of the scores of a text's windows, by their weight."""
+    mean: Floats = np.average(scores, axis=0, weights=[window.weight for window in text.windows[: len(scores)]])
+    return mean

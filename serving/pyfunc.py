@@ -58,9 +58,10 @@ class AssayModel(PythonModel):
             params: unused, the model has no parameters.
 
         Returns:
-            Columns `label` and `probability.CLASS` per class, `entities` (a list of `start`, `end`, `label`, `text`,
-            `score`; offsets in characters), as far as the model has these heads, `abstained` if the bundle has a
-            decision, and `truncated`; with the index of the input. Only the column `label` if the model config says so.
+            Columns `label` and `probability.CLASS` per class, `labels` (a list of names) and `label_probability.LABEL`
+            per label, `entities` (a list of `start`, `end`, `label`, `text`, `score`; offsets in characters), as far as
+            the model has these heads, `abstained` if the bundle has a decision, and `truncated`; with the index of the
+            input. Only the column `label` if the model config says so.
 
         Raises:
             MlflowException: a row is invalid; the message names it, and MLflow's server responds with 400.
@@ -103,6 +104,12 @@ def _frame(rows: Sequence[Row], predictions: Sequence[Prediction], engine: Engin
     if engine.labels:
         columns["label"] = [row["label"] for row in objects]
         columns |= {f"probability.{name}": [row["probabilities"][name] for row in objects] for name in engine.labels}
+    if engine.row_labels:
+        columns["labels"] = [[one["label"] for one in row["labels"]] for row in objects]
+        columns |= {
+            f"label_probability.{name}": [row["label_probabilities"][name] for row in objects]
+            for name in engine.row_labels
+        }
     if engine.tags:
         columns["entities"] = [row["entities"] for row in objects]
     columns |= {name: [row[name] for row in objects] for name in abstention_names(engine.decisions)}

@@ -66,6 +66,12 @@ def _differences(row: GoldenRow, prediction: Prediction, tolerance: float) -> It
     largest = max((abs(a - b) for a, b in zip(prediction.probabilities, row.probabilities, strict=True)), default=0.0)
     if largest > tolerance:
         yield f"a probability differs by {largest:.4f} from the export, more than {tolerance:g}"
+    labels = [one.label for one in prediction.labels]
+    if labels != row.labels:
+        yield f"the labels are {labels!r:.200}, at export they were {row.labels!r:.200}"
+    pairs = zip(prediction.label_probabilities, row.label_probabilities, strict=True)
+    if (largest := max((abs(a - b) for a, b in pairs), default=0.0)) > tolerance:
+        yield f"the probability of a label differs by {largest:.4f} from the export, more than {tolerance:g}"
     entities = [(entity.start, entity.end, entity.label) for entity in prediction.entities]
     if entities != row.entities:
         yield f"the entities are {entities!r:.200}, at export they were {row.entities!r:.200}"

@@ -43,13 +43,17 @@ def cross_validated_rows(version: VersionRows, store: Path, folds: int) -> Itera
         checkpoint = train.fn(run, snapshot, splits, attempt=f"fold {number}")
         bundle = Bundle.load(export.fn(run, checkpoint, snapshot, splits).path / BUNDLE)
         engine = Engine(bundle)
-        if (engine.labels, engine.tags) != (version.engine.labels, version.engine.tags):
+        if _names(engine) != _names(version.engine):
             raise AssayError(
                 f"--cross-validate {folds}: all rows of a class or entity type are in fold {number}, so that no model "
                 "of the other folds knows it; use other folds, or leave it out to look at held-out rows alone"
             )
         rows = [row for row in splits.load().rows(version.snapshot, "test") if row.id in undecided]
         yield from predict_held_out(engine, rows, "train")
+
+
+def _names(engine: Engine) -> tuple[list[str], list[str], list[str]]:
+    return engine.labels, engine.row_labels, engine.tags
 
 
 def _folds(splits: Splits, folds: int) -> Iterator[dict[str, SplitName]]:

@@ -179,6 +179,7 @@ def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "in
         name=source.recipe.registry.name,
         labels=checkpoint.labels,
         tags=checkpoint.tags,
+        row_labels=checkpoint.row_labels,
         pair=checkpoint.pair,
         type_ids=checkpoint.uses_type_ids,
         pad_id=checkpoint.pad_id,
@@ -230,22 +231,34 @@ def _ship(choice: ShippedPrecision, plain: Path, small: Path) -> Path:
 
 
 def _calibrate(source: _Source, folder: Path) -> None:
-    """Fit confidences and decisions of each precision that ships on validation rows, and store them in the manifest."""
+    """Fit confidences, label thresholds and decisions of each precision that ships, and store them in the manifest."""
     from assay.evaluation.calibration_fit import fit_calibration
     from assay.evaluation.decision_fit import calibrated, fit_decisions
+    from assay.evaluation.label_decisions import fit_label_thresholds
 
     bundle = Bundle.load(folder)
     manifest = bundle.manifest
     shipped: set[Precision] = {manifest.precision}
     if manifest.bf16:
         shipped.add("bf16")
-    calibration, decisions = {}, {}
-    for precision in sorted(shipped):
-        rows = predict_rows(Engine(bundle, precision=precision), source.rows, source.clusters)
-        calibration[precision] = fit_calibration(rows, manifest.labels)
-        if source.recipe.decision:
-            decisions[precision] = fit_decisions(calibrated(rows, calibration[precision]), source.recipe.decision)
-    write_manifest(folder, manifest.model_copy(update={"calibration": calibration, "decisions": decisions}))
+    names, rules = manifest.row_labels, source.recipe.decision
+    predicted = {
+        precision: predict_rows(Engine(bundle, precision=precision), source.rows, source.clusters)
+        for precision in sorted(shipped)
+    }
+    calibration = {precision: fit_calibration(rows, manifest.labels, names) for precision, rows in predicted.items()}
+    changes: dict[str, Any] = {"calibration": calibration}
+    if names:
+        changes["label_thresholds"] = {
+            precision: fit_label_thresholds(rows, names, calibration[precision])
+            for precision, rows in predicted.items()
+        }
+    if rules:
+        changes["decisions"] = {
+            precision: fit_decisions(calibrated(rows, calibration[precision]), rules)
+            for precision, rows in predicted.items()
+        }
+    write_manifest(folder, manifest.model_copy(update=changes))
 
 
 def _parity_rows(source: _Source) -> list[Row]:
@@ -274,6 +287,8 @@ def _golden_rows(engine: Engine, rows: Sequence[Row]) -> list[GoldenRow]:
             label=prediction.label,
             probabilities=list(prediction.probabilities),
             entities=[(entity.start, entity.end, entity.label) for entity in prediction.entities],
+            labels=[one.label for one in prediction.labels],
+            label_probabilities=list(prediction.label_probabilities),
         )
         for row, prediction in zip(rows, engine.predict(rows), strict=True)
     ]

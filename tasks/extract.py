@@ -113,7 +113,11 @@ def read_rows(recipe: Recipe, folder: Path, description: dict[str, Any], overlay
 
 
 def _needs(recipe: Recipe) -> dict[str, bool]:
-    return {"needs_label": "sentence" in recipe.heads, "needs_entities": "tokens" in recipe.heads}
+    return {
+        "needs_label": "sentence" in recipe.heads,
+        "needs_entities": "tokens" in recipe.heads,
+        "needs_labels": "labels" in recipe.heads,
+    }
 
 
 def _read_into(

@@ -59,7 +59,7 @@ def find_label_issues(
         held_out = held_out_rows(version, store)
         if cross_validate is not None:
             held_out += cross_validated_rows(version, store, cross_validate)
-        found = find_issue_tasks(held_out, version.engine.labels, version.engine.tags)
+        found = find_issue_tasks(held_out, version.engine.labels, version.engine.tags, version.engine.row_labels)
         report = LabelTaskReport(
             model=version.champion.address,
             recipe=version.champion.recipe.name,
@@ -162,7 +162,7 @@ def review_run(run: Run, results: RunResults, promotion: PromotionResult) -> Non
     rows = list(predict_held_out(engine, splits.rows(snapshot, "validation"), "validation"))
     rows += predict_held_out(engine, splits.rows(snapshot, "test"), "test", test)
     undecided = [row for row in rows if overlay.of(row.example) is None]
-    found = find_issue_tasks(undecided, engine.labels, engine.tags)
+    found = find_issue_tasks(undecided, engine.labels, engine.tags, engine.row_labels)
     version = promotion.version
     report = LabelTaskReport(
         model=version.address if version else bundle.manifest.name,

@@ -70,6 +70,7 @@ def _make(folder: Path, run: Run, snapshot: Snapshot) -> None:
     """
     recipe = run.recipe
     _check_classes(recipe, snapshot)
+    _check_labels(recipe, snapshot)
     rows = read_rows(snapshot, recipe.split, recipe.model.cleaning, _documents(recipe))
     with open_ledger(ledger_path(run.store, recipe.name), run.shared) as ledger:
         # These entries reproduce the splits, whatever the ledger records later.
@@ -139,6 +140,14 @@ def _check_classes(recipe: Recipe, snapshot: Snapshot) -> None:
         )
 
 
+def _check_labels(recipe: Recipe, snapshot: Snapshot) -> None:
+    if "labels" in recipe.heads and not snapshot.manifest.row_labels:
+        raise DataError(
+            f"source.fields.labels ({recipe.source.fields.labels!r}): no row has a label, but a labels head needs "
+            "some; check the field and the filter, or remove labels from model.heads"
+        )
+
+
 def _check_splits(recipe: Recipe, rows: SplittingRows, assignment: Assignment) -> None:
     """Refuse an empty split, and a label of another split that no training row has."""
     for number, split_name in enumerate(SPLIT_NAMES):
@@ -157,7 +166,7 @@ def _check_splits(recipe: Recipe, rows: SplittingRows, assignment: Assignment) -
     for label in np.flatnonzero((counts[TRAIN] == 0) & (counts.sum(axis=0) > 0)):
         head, name = rows.labels.names[label]
         if head in recipe.heads:
-            kind = "label" if head == "sentence" else "entity type"
+            kind = "entity type" if head == "tokens" else "label"
             raise DataError(
                 f"{kind} {name!r} is in {counts[1, label]} validation and {counts[2, label]} test rows, but in no "
                 f"training row; add such training rows, remove those rows, or change split.method "

@@ -94,6 +94,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         "cost_classes": cost_classes(recipe.decision),
         "text_pair": recipe.source.fields.text_pair,
         "gate_labels": {head: sorted(rule) for head, rule in recipe.gate.min_recall.items()},
+        "labels": recipe.source.fields.labels,
         "tokenizer": tokenizer_inputs(recipe),
     }
 

@@ -98,5 +98,10 @@ def held_out_rows(version: VersionRows, store: Path) -> list[HeldOutRow]:
 
 
 def names_of(manifest: BundleManifest) -> LabelNames:
-    """Return the classes and entity types of a bundle."""
-    return LabelNames(classes=manifest.labels, entity_types=manifest.entity_types, pair=manifest.pair)
+    """Return the classes, labels and entity types of a bundle."""
+    return LabelNames(
+        classes=manifest.labels,
+        entity_types=manifest.entity_types,
+        pair=manifest.pair,
+        row_labels=manifest.row_labels,
+    )

@@ -26,11 +26,13 @@ def build_bundle(
     entities: Mapping[str, str],
     labels: Sequence[str] | None = None,
     changes: Mapping[str, Any] | None = None,
+    row_labels: Mapping[str, str] | None = None,
 ) -> Bundle:
     """A bag-of-words bundle in a folder.
 
     The sentence's logits are the sum of its words' votes (2 a word) with a small preference for the first
-    class; each entity word is an entity of its own. Words not named say nothing.
+    class; each entity word is an entity of its own. A label of several has the logit -2, and 4 more for each of its
+    words. Words not named say nothing.
 
     Args:
         folder: an empty one.
@@ -38,18 +40,23 @@ def build_bundle(
         entities: word -> type.
         labels: classes in their order; else by name.
         changes: fields of the manifest.
+        row_labels: word -> label of a labels head.
     """
-    words = {word: number for number, word in enumerate(["[UNK]", *sorted({*classes, *entities})])}
+    several = row_labels or {}
+    words = {word: number for number, word in enumerate(["[UNK]", *sorted({*classes, *entities, *several})])}
+    several_names = sorted(set(several.values()))
     names = list(labels or sorted(set(classes.values())))
     tags = bio_tags(sorted(set(entities.values()))) if entities else []
     tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.save(str(folder / TOKENIZER))
-    onnx.save(_graph(_votes(words, classes, names), _tag_scores(words, entities, tags)), folder / MODEL)
+    tables = _votes(words, classes, names), _tag_scores(words, entities, tags), _label_votes(words, several)
+    onnx.save(_graph(*tables), folder / MODEL)
     fields: dict[str, Any] = {
         "name": "toy",
         "labels": names,
         "tags": tags,
+        "row_labels": several_names,
         "pair": False,
         "type_ids": False,
         "pad_id": 0,
@@ -79,6 +86,8 @@ def _golden(bundle: Bundle) -> list[GoldenRow]:
             label=prediction.label,
             probabilities=list(prediction.probabilities),
             entities=[(one.start, one.end, one.label) for one in prediction.entities],
+            labels=[one.label for one in prediction.labels],
+            label_probabilities=list(prediction.label_probabilities),
         )
         for text, prediction in zip(GOLDEN, predictions, strict=True)
     ]
@@ -92,6 +101,14 @@ def _votes(words: Mapping[str, int], classes: Mapping[str, str], labels: Sequenc
     return table
 
 
+def _label_votes(words: Mapping[str, int], row_labels: Mapping[str, str]) -> np.ndarray:
+    names = sorted(set(row_labels.values()))
+    table = np.zeros((len(words), len(names)), dtype=np.float32)
+    for word, label in row_labels.items():
+        table[words[word], names.index(label)] = 4
+    return table
+
+
 def _tag_scores(words: Mapping[str, int], entities: Mapping[str, str], tags: Sequence[str]) -> np.ndarray:
     table = np.zeros((len(words), len(tags)), dtype=np.float32)
     table[:, :1] += 1
@@ -100,15 +117,29 @@ def _tag_scores(words: Mapping[str, int], entities: Mapping[str, str], tags: Seq
     return table
 
 
-def _graph(sentence: np.ndarray, tokens: np.ndarray) -> onnx.ModelProto:
+def _graph(sentence: np.ndarray, tokens: np.ndarray, labels: np.ndarray) -> onnx.ModelProto:
     """input_ids, attention_mask -> sum of votes over the words, scores of the tags at each word."""
     nodes = [
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
     ]
     tables, outputs = [numpy_helper.from_array(np.array([-1]), "last")], []
+    if sentence.shape[1] or labels.shape[1]:
+        tables.append(numpy_helper.from_array(np.array([1]), "length"))
+    if labels.shape[1]:
+        tables += [
+            numpy_helper.from_array(labels, "label_votes"),
+            numpy_helper.from_array(np.array([-2], dtype=np.float32), "reluctance"),
+        ]
+        nodes += [
+            helper.make_node("Gather", ["label_votes", "input_ids"], ["label_voted"]),
+            helper.make_node("Mul", ["label_voted", "column"], ["label_counted"]),
+            helper.make_node("ReduceSum", ["label_counted", "length"], ["label_sum"], keepdims=0),
+            helper.make_node("Add", ["label_sum", "reluctance"], ["labels"]),
+        ]
+        outputs.append(helper.make_tensor_value_info("labels", TensorProto.FLOAT, ["rows", labels.shape[1]]))
     if sentence.shape[1]:
-        tables += [numpy_helper.from_array(sentence, "votes"), numpy_helper.from_array(np.array([1]), "length")]
+        tables.append(numpy_helper.from_array(sentence, "votes"))
         nodes += [
             helper.make_node("Gather", ["votes", "input_ids"], ["voted"]),
             helper.make_node("Mul", ["voted", "column"], ["counted"]),

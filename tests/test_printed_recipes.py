@@ -12,6 +12,7 @@ import pytest
 
 from assay.flows.training import TrainingOutcome, train
 from assay.recipes.loader import load_recipe
+from tests.flows.tiny import label_rows
 from tests.mongo import Mongo
 from tests.recipes.samples import MOODS, NOUNS, PLACES, parses
 
@@ -76,7 +77,7 @@ def tweets(draw: random.Random, count: int) -> Iterable[dict[str, Any]]:
 
 
 def test_printed_recipes_all_have_a_test() -> None:
-    assert set(printed()) == {"my-news", "my-tweets", "my-headlines", "my-reviews"}
+    assert set(printed()) == {"my-news", "my-tweets", "my-headlines", "my-reviews", "my-topics"}
 
 
 @pytest.mark.parametrize("real", [False, True], ids=["generated", "real"])
@@ -111,3 +112,8 @@ def test_recipe_of_the_mongodb_page_ends_promoted(
     mongo.fill("parses", ({**document, "lang": "en"} for document in documents))
     overrides = [f"source.database={mongo.database}"]
     assert run("my-headlines", overrides, tmp_path, monkeypatch).promotion.promoted
+
+
+def test_recipe_of_the_page_on_several_labels_ends_promoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "topics.jsonl", label_rows(600, 7))
+    assert run("my-topics", [], tmp_path, monkeypatch).promotion.promoted

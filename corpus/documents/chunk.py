@@ -90,15 +90,20 @@ class DocumentChunk:
 class ChunkReader:
     """Converter of documents of one format to chunks."""
 
-    def __init__(self, document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
+    def __init__(
+        self, document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool, needs_labels: bool = False
+    ) -> None:
         """Take the arguments of `DocumentReader`.
 
         Raises:
             AssayError: the format does not name the fields that are needed.
         """
-        self._reader = DocumentReader(document_format, needs_label=needs_label, needs_entities=needs_entities)
+        self._reader = DocumentReader(
+            document_format, needs_label=needs_label, needs_entities=needs_entities, needs_labels=needs_labels
+        )
         self._schema = arrow_schema(document_format.fields.slices)
-        self._is_checked = "format" in document_format.model_fields_set
+        # Lists of labels are rows, although some tools write them in the same way.
+        self._is_checked = "format" in document_format.model_fields_set or needs_labels
 
     def read(self, documents: Iterable[Document | InvalidRow]) -> DocumentChunk:
         """Return rows, rejects and counts of some documents.

@@ -11,6 +11,7 @@ from typing import Any
 
 from assay.corpus.choice import nearest
 from assay.corpus.documents.fields import DocumentFormat, Fields
+from assay.corpus.documents.row_labels import label_fields
 from assay.corpus.documents.slice_values import slice_field
 from assay.corpus.documents.values import MISSING, get_path, named_values
 
@@ -28,6 +29,7 @@ def diagnose(
     *,
     needs_label: bool,
     needs_entities: bool,
+    needs_labels: bool = False,
     columns: bool = True,
 ) -> str | None:
     """Return one line with key, value and remedy; None if every field that the recipe names exists.
@@ -37,6 +39,7 @@ def diagnose(
         documents: a sample of whole documents.
         needs_label: whether the recipe has a sentence head.
         needs_entities: whether the recipe has a token head.
+        needs_labels: whether the recipe has a labels head.
         columns: whether to look also for group, time, split and slices, without which rows can be read.
     """
     if not documents or document_format.format not in PLAIN_FORMATS:
@@ -44,9 +47,10 @@ def diagnose(
     if line := _other_format(document_format, documents):
         return line
     named = _named(document_format, needs_label=needs_label, needs_entities=needs_entities)
+    labels = _labels(document_format) if needs_labels else ()
     # In the format parse, columns may also be fields of a sentence.
     optional = _columns(document_format.fields) if columns and document_format.format != "parse" else ()
-    for key, name, kind in itertools.chain(named, optional):
+    for key, name, kind in itertools.chain(named, labels, optional):
         if _is_missing(documents, name):
             return _missing(key, name, kind, documents)
     return None
@@ -81,6 +85,14 @@ def _named(
         yield "source.fields.label", fields.label, "label"
     if fields.id:
         yield "source.fields.id", fields.id, "any"
+
+
+def _labels(document_format: DocumentFormat) -> Iterator[tuple[str, str, str]]:
+    """Yield the fields with the labels of a row; those of sentences are inside the documents."""
+    if document_format.format != "parse":
+        kind = "list" if isinstance(document_format.fields.labels, str) else "any"
+        for name in label_fields(document_format):
+            yield "source.fields.labels", name, kind
 
 
 def _columns(fields: Fields) -> Iterator[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import SPLIT_ALIASES, Document, shorten
+from assay.corpus.documents.row_labels import NoLabelError, RowLabels
 from assay.corpus.documents.slice_values import slice_field, slice_value
 from assay.corpus.documents.tagged_words import TaggedWords
 from assay.corpus.documents.values import (
@@ -32,19 +33,17 @@ Reject = tuple[str, str, Any]
 SENTENCE_SEPARATOR = "#"  # between the id of a document and the number of its sentence
 
 
-class NoLabelError(Exception):
-    """Error for a row whose class means that it has none."""
-
-
 class DocumentReader:
     """Converter of documents of one format to examples.
 
-    Only what the heads need is read: without `needs_label` every label is None, without `needs_entities`
-    all entities are. What is needed must be present. `label_keys` are the keys of the label map that matched a label,
-    `no_label` counts the rows that were left out since their class means none.
+    Only what the heads need is read: without `needs_label` every label is None, without `needs_labels` every list of
+    labels, without `needs_entities` all entities. What is needed must be present. `label_keys` are the keys of the
+    label map that matched a label, `no_label` counts the rows that were left out since their class means none.
     """
 
-    def __init__(self, document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
+    def __init__(
+        self, document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool, needs_labels: bool = False
+    ) -> None:
         """Check that the format names the fields that are needed.
 
         Raises:
@@ -55,18 +54,21 @@ class DocumentReader:
         self._needs_entities = needs_entities
         self.label_keys: set[str] = set()
         self.no_label = 0
+        self._row_labels = RowLabels(document_format, self.label_keys) if needs_labels else None
         self._words = TaggedWords(document_format)
         # An empty cell is None in column().
         self._no_label: set[str | None] = {None, *document_format.no_label} if document_format.no_label else set()
         plain = PlainParse(
             document_format, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys
         )
-        self._plain = plain if PlainParse.fits(document_format) else None
+        self._plain = plain if PlainParse.fits(document_format) and not needs_labels else None
         fields = document_format.fields
         self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
         self._needs = Needs(fields, document_format.annotations, needs_label, needs_entities)
         self._tool = READERS.get(document_format.format)
         self._tool_entity = _tool_entity(document_format.entity)
+        if self._row_labels is not None:
+            _check_labels_can_be_read(document_format, self._row_labels)
         if self._tool is not None:
             return
         if needs_label and document_format.format != "parse" and document_format.fields.label is None:
@@ -123,6 +125,7 @@ class DocumentReader:
             names += [document_format.parse.sentences, document_format.parse.repost]
         else:
             names += [fields.label] if self._needs_label else []
+            names += self._row_labels.names if self._row_labels is not None else []
         if document_format.format == "rows":
             names += [fields.text, fields.text_pair, fields.entities if self._needs_entities else None]
         if document_format.format == "tokens":
@@ -164,6 +167,7 @@ class DocumentReader:
             id=sentence_id,
             text=text,
             label=self._label(sentence, parse.label),
+            labels=self._labels(sentence),
             entities=self._entities(text, sentence, parse.entities),
             **self._columns(document, sentence, document.values),
         )
@@ -181,6 +185,7 @@ class DocumentReader:
             text=text,
             text_pair=None if pair is None else plain_text(get_path(values, pair), pair),
             label=self._label(values, fields.label),
+            labels=self._labels(values),
             entities=entities,
             **self._columns(document, values),
         )
@@ -224,6 +229,9 @@ class DocumentReader:
         if not self._needs_label or name is None:
             return None
         return self._class(get_path(values, name), name)
+
+    def _labels(self, values: Mapping[str, Any]) -> tuple[str, ...] | None:
+        return None if self._row_labels is None else self._row_labels.read(values)
 
     def _class(self, value: Any, name: str) -> str:
         """Return the class of a value.
@@ -270,6 +278,22 @@ class DocumentReader:
             "time": iso_time(find(fields.time), fields.time) if fields.time else None,
             "slices": {name: slice_value(source, find, document.position) for name, source in fields.slices.items()},
         }
+
+
+def _check_labels_can_be_read(document_format: DocumentFormat, labels: RowLabels) -> None:
+    """Refuse a format that has no list of labels.
+
+    Raises:
+        AssayError: the format names none, or is that of an annotation tool.
+    """
+    if document_format.is_of_tool:
+        raise AssayError(
+            f"source.format is {document_format.format}, of which the labels head cannot read several labels per text "
+            "yet; export the rows as JSON lines with a list of labels, and set source.format: rows"
+        )
+    if not labels.names:
+        key = "source.parse.labels" if document_format.format == "parse" else "source.fields.labels"
+        raise AssayError(f"the labels head predicts any number of labels per row: name their field in {key}")
 
 
 def document_of(sentence_id: str) -> str:

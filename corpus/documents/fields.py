@@ -19,6 +19,11 @@ class Fields(StrictModel):
     text: str = Field("text", description="The text (format `rows`)")
     text_pair: str | None = Field(None, description="Second text, for pairs such as question and passage")
     label: str | None = Field(None, description="Class of the sentence; None for a token model")
+    labels: str | list[str] | None = Field(
+        None,
+        description="Labels of which any number may apply: a field with a list (or a cell, see `label_separator`), or "
+        "a list of fields that hold 0 or 1, one per label. null: the row is not labelled. None: no labels head",
+    )
     entities: str | None = Field(None, description="List of entities (format `rows`)")
     tokens: str = Field("tokens", description="List of words (format `tokens`)")
     tags: str = Field("tags", description="List of tags, one per word (format `tokens`; see `source.tagging`)")
@@ -68,6 +73,7 @@ class ParseFields(StrictModel):
     text: str = Field("Text", description="Text of a sentence")
     entities: str = Field("Entities", description="Entities of a sentence")
     label: str = Field("sentiment", description="Class of a sentence")
+    labels: str | None = Field(None, description="List of labels of a sentence; None: no labels head")
     repost: str = Field("isRepost", description="Documents where this is true are filtered out")
 
 
@@ -124,6 +130,12 @@ class DocumentFormat(StrictModel):
     parse: ParseFields = ParseFields()
     label_map: dict[str, str] = Field(
         default_factory=dict, description="New names of the source's labels, e.g. '0': bearish"
+    )
+    label_separator: str | None = Field(
+        None,
+        min_length=1,
+        description="What stands between the labels in a cell of `fields.labels`, such as ';'. An empty cell then "
+        "means that no label applies. None: the field holds a list, or a cell with one as JSON or Python writes it",
     )
     fold_labels: bool = Field(
         False, description="Read classes in lower case without surplus white space, so that 'Good ' is 'good'"

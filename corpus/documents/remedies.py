@@ -27,7 +27,16 @@ _REMEDIES = (
         "resolve it in the tool, or set source.annotations.disagreement: latest (or first)",
     ),
     (r"relations are not read", "set source.annotations.relations: ignore to read the entities alone"),
-    (r"text has several classes", "keep one class per text in the tool; Assay predicts one"),
+    (
+        r".* is not a list of labels",
+        "write a JSON list at the source, or set source.label_separator to what stands between the labels",
+    ),
+    (r".* is neither 0 nor 1", "write 1 for a label that applies and 0 for one that does not"),
+    (r"labels are known in part", "fill in every column of source.fields.labels, or leave all of them empty"),
+    (
+        r"text has several classes",
+        "keep one class per text in the tool, or export lists of labels for a labels head (source.fields.labels)",
+    ),
     (r"text has several classifications", "name the control or question that holds the class in source.fields.label"),
     (r"text has several kinds of spans", "name the control or question with the entities in source.fields.entities"),
     (r"control of the class is not named", "name the column that holds the class in source.fields.label"),

@@ -41,6 +41,7 @@ def read_chunks(
     *,
     needs_label: bool,
     needs_entities: bool,
+    needs_labels: bool = False,
     workers: int | None = None,
 ) -> Iterator[DocumentChunk]:
     """Yield the chunks of encoded batches, in order.
@@ -50,13 +51,15 @@ def read_chunks(
         document_format: format of the documents.
         needs_label: as in `assay.corpus.documents.document_reader.DocumentReader`.
         needs_entities: as in `assay.corpus.documents.document_reader.DocumentReader`.
+        needs_labels: as in `assay.corpus.documents.document_reader.DocumentReader`.
         workers: number of processes; None uses one per core, and none on a single core.
 
     Raises:
         AssayError: a worker died.
     """
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
-    reader = ChunkReader(document_format, needs_label=needs_label, needs_entities=needs_entities)
+    needs = {"needs_label": needs_label, "needs_entities": needs_entities, "needs_labels": needs_labels}
+    reader = ChunkReader(document_format, **needs)
     batches = iter(batches)
     for batch in batches if workers < 2 else islice(batches, BATCHES_ALONE):
         yield reader.read(decode(batch))
@@ -67,8 +70,7 @@ def read_chunks(
                 for name, value in document_format.model_dump(mode="json").items()
                 if name in DocumentFormat.model_fields
             },
-            "needs_label": needs_label,
-            "needs_entities": needs_entities,
+            **needs,
         }
         yield from _read_together(chain([first], batches), settings, workers)
 

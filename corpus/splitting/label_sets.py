@@ -1,4 +1,4 @@
-"""Labels of each row, its class and the types of its entities, as sparse counts."""
+"""Labels of each row, its class, its labels and the types of its entities, as sparse counts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,33 +46,37 @@ class LabelSets:
 
 
 def read_label_sets(snapshot: Snapshot) -> LabelSets:
-    """Read classes and entity types of every row, batch by batch."""
-    classes, types = list(snapshot.manifest.labels), list(snapshot.manifest.entity_labels)
+    """Read classes, labels and entity types of every row, batch by batch."""
+    manifest = snapshot.manifest
+    classes, several, types = list(manifest.labels), list(manifest.row_labels), list(manifest.entity_labels)
     rows: list[NDArray[np.int32]] = []
     labels: list[NDArray[np.int32]] = []
     done = 0
-    for batch in snapshot.batches(["label", "entities"]):
-        for batch_rows, batch_labels in _pairs(batch, classes, types):
+    for batch in snapshot.batches(["label", "labels", "entities"]):
+        for batch_rows, batch_labels in _pairs(batch, classes, several, types):
             rows.append((batch_rows + done).astype(np.int32))
             labels.append(batch_labels.astype(np.int32))
         done += batch.num_rows
     names: list[tuple[Head | None, str]] = [(None, "rows")]
-    names += [("sentence", name) for name in classes] + [("tokens", name) for name in types]
+    names += [("sentence", name) for name in classes] + [("labels", name) for name in several]
+    names += [("tokens", name) for name in types]
     empty = np.zeros(0, dtype=np.int32)
     return LabelSets(np.concatenate([empty, *rows]), np.concatenate([empty, *labels]), names, done)
 
 
 def _pairs(
-    batch: pa.RecordBatch, classes: list[str], types: list[str]
+    batch: pa.RecordBatch, classes: list[str], several: list[str], types: list[str]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     yield np.arange(batch.num_rows), np.full(batch.num_rows, ROWS)
     labelled = np.flatnonzero(batch["label"].is_valid().to_numpy(zero_copy_only=False))
     yield labelled, 1 + _positions(batch["label"].drop_null(), classes)
+    with_labels = pc.list_parent_indices(batch["labels"]).to_numpy()
+    yield with_labels, 1 + len(classes) + _positions(pc.list_flatten(batch["labels"]), several)
     entities = batch["entities"]
     rows = pc.list_parent_indices(entities).to_numpy()
     type_positions = _positions(pc.struct_field(pc.list_flatten(entities), "label"), types)
     pairs = np.unique(np.stack([rows, type_positions], axis=1), axis=0)
-    yield pairs[:, 0], 1 + len(classes) + pairs[:, 1]
+    yield pairs[:, 0], 1 + len(classes) + len(several) + pairs[:, 1]
 
 
 def _positions(values: pa.Array, names: list[str]) -> NDArray[np.int64]:

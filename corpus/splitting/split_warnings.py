@@ -59,10 +59,10 @@ def _percent(counts: NDArray[np.float64] | NDArray[np.int64]) -> str:
 
 
 def _untested(heads: Collection[Head], rows: SplittingRows, assignment: Assignment) -> list[str]:
-    """Return warnings about classes and entity types that no test row has, although the bundle knows them."""
+    """Return warnings about classes, labels and entity types that no test row has, although the bundle knows them."""
     counts = rows.labels.by_split(assignment.split_of)[TEST]
     lines = []
-    for head, kind in (("sentence", "class"), ("tokens", "entity type")):
+    for head, kind in (("sentence", "class"), ("labels", "label"), ("tokens", "entity type")):
         missing = [
             name
             for (of_head, name), count in zip(rows.labels.names, counts.tolist(), strict=True)

@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from assay.evaluation.coverage import HeadCoverage
-from assay.evaluation.metrics import Confusion
+from assay.evaluation.metrics import HEAD_NOUNS, Confusion
 from assay.evaluation.reliability import HeadReliability
 from assay.evaluation.slices import SliceMetric
 from assay.evaluation.statistics import Floats, Ints
@@ -148,7 +148,7 @@ def reliability_plot(heads: Sequence[HeadReliability]) -> Figure:
             accuracy = [group.accuracy for group in measured.bins]
             label = f"{name}, error {measured.error.value:.3f}"
             axes.plot(confidence, accuracy, color=colour, marker=marker, markersize=4, linewidth=1, label=label)
-        axes.set(title="classes" if head.head == "sentence" else "entities")
+        axes.set(title=HEAD_NOUNS[head.head])
         axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.03), ylim=(0, 1.05))
         axes.grid(linewidth=0.6)
         axes.legend(loc="lower right", fontsize=8)
@@ -217,7 +217,7 @@ def _slice_panel(axes: Axes, rows: Sequence[SliceMetric], head: Head, overall: f
         positions, [f"{short_name(slice_.column)} = {short_name(slice_.value)}  ({slice_.rows:,})" for slice_ in rows]
     )
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_title("classes of sentences" if head == "sentence" else "entities", loc="left", fontsize=10)
+    axes.set_title("classes of sentences" if head == "sentence" else HEAD_NOUNS[head], loc="left", fontsize=10)
     axes.grid(axis="x", linewidth=0.6)
     axes.tick_params(axis="y", length=0)
 

@@ -22,7 +22,7 @@ from assay.evaluation.drift.two_samples import (
     compare_vectors,
 )
 from assay.evaluation.drift.window_statistics import Reference, WindowStatistics
-from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of, rows_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of, rows_of, scored_names
 from assay.evaluation.statistics import Floats, holm
 from assay.recipes.monitoring_section import Monitoring, Signal
 from assay.recipes.recipe import Head
@@ -171,6 +171,11 @@ def _of_predictions(reference: WindowStatistics, window: WindowStatistics) -> It
         )
         with_probabilities = _where(samples, lambda row: bool(row.probabilities))
         yield _numbers("confidence", "confidence of the class", with_probabilities, signals.confidences, "%")
+    if all(any(row.label_probabilities for row in sample.predictions) for sample in samples):
+        read = _where(samples, lambda row: bool(row.label_probabilities))
+        yield _shares("labels", "predicted labels", read, signals.labels)
+        yield _numbers("label_count", "labels of a text", read, signals.label_counts, "")
+        yield _numbers("confidence", "confidence of the labels", read, signals.label_confidences, "%")
     if any(row.predicted_entities for row in reference.predictions):
         yield _numbers("entity_count", "entities in a text", samples, signals.entity_counts, "")
         with_entities = _where(samples, lambda row: bool(row.predicted_entities))
@@ -210,16 +215,16 @@ def _of_labels(reference: Reference, window: WindowStatistics) -> Iterable[_Cand
         statistics.predictions[: reference.test_rows], clusters=statistics.cluster_names[: reference.test_rows]
     )
     yield from _of_calibration(test, window)
-    heads: dict[Head, str] = {"sentence": "F1 of classes", "tokens": "F1 of entities"}
+    heads: dict[Head, str] = {"sentence": "F1 of classes", "labels": "F1 of labels", "tokens": "F1 of entities"}
     for head, name in heads.items():
         labelled = _where((test, window), lambda row, head=head: bool(rows_of([row], head)))  # type: ignore[misc]  # bound now
         reference_rows, window_rows = (sample.predictions for sample in labelled)
         if not reference_rows or not window_rows:
             continue
-        classes = classes_of(reference_rows, window_rows)
+        names = scored_names(head, reference_rows, window_rows)
         reference_outcomes, window_outcomes = (
-            outcomes_of(reference_rows, head, classes),
-            outcomes_of(window_rows, head, classes),
+            outcomes_of(reference_rows, head, names),
+            outcomes_of(window_rows, head, names),
         )
         if not (math.isfinite(reference_outcomes.f1()) and math.isfinite(window_outcomes.f1())):
             continue

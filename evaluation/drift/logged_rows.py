@@ -24,7 +24,7 @@ from assay.corpus.example import Example
 from assay.corpus.sources.files import iter_rows
 from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.recipes.recipe import Recipe
-from assay.serving.engine import ScoredEntity
+from assay.serving.engine import ScoredEntity, ScoredLabel
 from assay.serving.http.prediction_log import PATTERN
 
 PREFIX = "log:"
@@ -46,11 +46,12 @@ class LoggedRow:
 
 @dataclass(frozen=True)
 class Label:
-    """Gold label of a row: its class, its entities or both, and its group if known."""
+    """Gold labels of a row: its class, its entities, its row labels or several of them, and its group if known."""
 
     label: str | None
     entities: tuple[Entity, ...] | None
     group: str | None = None
+    labels: tuple[str, ...] | None = None
 
     def entities_in(self, text: str, row: str) -> tuple[Entity, ...] | None:
         """Return the entities without white space at their edges, like the entities of a source.
@@ -91,7 +92,8 @@ def read_log(folder: Path, labels: Labels) -> Iterator[LoggedRow | InvalidRow]:
 def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
     """Read labels by the id of the row.
 
-    A row of the file is `{"id": …, "label": …}`, or has `"entities"` with start, end and label; `"group"` is optional.
+    A row of the file is `{"id": …, "label": …}`, or has `"entities"` with start, end and label, or a list `"labels"`;
+    `"group"` is optional.
 
     Raises:
         AssayError: the file or one of its rows cannot be read.
@@ -101,16 +103,23 @@ def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
         if isinstance(row, InvalidRow):
             raise AssayError(f"{path}: {row.reason}, in row {number}; fix the file of labels")
         try:
-            label, entities = row.get("label"), row.get("entities", MISSING)
+            label, entities, several = row.get("label"), row.get("entities", MISSING), row.get("labels")
             labels_by_id[row_id(row.get("id", MISSING), "id")] = Label(
                 label=None if is_missing(label) else class_label(label, "label", recipe.source.label_map),
                 entities=None if is_missing(entities) else _entities(entities),
                 group=column(row.get("group"), "group"),
+                labels=None if is_missing(several) else _row_labels(several, recipe),
             )
         except (KeyError, TypeError, ValueError) as error:
             problem = f"{path}: row {number} is not a label ({error})"
-            raise AssayError(f"{problem}; it needs id, and label or entities") from error
+            raise AssayError(f"{problem}; it needs id, and label, labels or entities") from error
     return labels_by_id
+
+
+def _row_labels(values: Any, recipe: Recipe) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise UnreadableError("labels is not a list of labels", values)
+    return tuple(sorted({class_label(value, "labels", recipe.source.label_map) for value in values}))
 
 
 def _entities(values: Any) -> tuple[Entity, ...]:
@@ -163,13 +172,17 @@ def _logged(row: Mapping[str, Any], labels: Labels) -> LoggedRow:
         truncated=row["truncated"],
         slices={},
         label_abstained=bool(row.get("label_abstained", of_row)),
+        gold_labels=label.labels,
+        predicted_labels=tuple(ScoredLabel(one["label"], one["score"]) for one in row.get("labels", ())),
+        # The log holds how sure the model is of all labels together.
+        label_probabilities=(row["label_confidence"],) if "label_confidence" in row else (),
     )
     group = label.group or _request(name, row["at"])
     text = row.get("text")
     example = None
     if text is not None:
         pair, gold = row.get("text_pair"), label.entities_in(text, name)
-        example = Example(name, text, pair, label=label.label, entities=gold, group=group)
+        example = Example(name, text, pair, label=label.label, entities=gold, group=group, labels=label.labels)
     return LoggedRow(iso_time(row["at"], "at"), row["digest"], group, prediction, example)
 
 

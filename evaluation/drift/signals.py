@@ -9,6 +9,7 @@ from assay.evaluation.drift.window_statistics import WindowStatistics
 from assay.evaluation.statistics import Floats
 
 Names = Sequence[Sequence[str]]
+NO_LABEL = "(no label)"
 
 
 def lengths(statistics: WindowStatistics) -> Floats:
@@ -29,6 +30,25 @@ def classes(statistics: WindowStatistics) -> Names:
 def confidences(statistics: WindowStatistics) -> Floats:
     """Return the probability of the predicted class of each row that has probabilities."""
     return _array(max(row.probabilities) for row in statistics.predictions if row.probabilities)
+
+
+def labels(statistics: WindowStatistics) -> Names:
+    """Return the predicted labels of each row that a labels head has read; a row without any has the name of none."""
+    return [list(row.applied) or [NO_LABEL] for row in statistics.predictions if row.label_probabilities]
+
+
+def label_counts(statistics: WindowStatistics) -> Floats:
+    """Return the number of predicted labels of each row that a labels head has read."""
+    return _array(len(row.applied) for row in statistics.predictions if row.label_probabilities)
+
+
+def label_confidences(statistics: WindowStatistics) -> Floats:
+    """Return how sure a labels head is of each row: the mean probability of its answers, yes or no, over the labels."""
+    return _array(
+        float(np.mean([max(value, 1 - value) for value in row.label_probabilities]))
+        for row in statistics.predictions
+        if row.label_probabilities
+    )
 
 
 def types(statistics: WindowStatistics) -> Names:

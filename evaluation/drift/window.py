@@ -56,7 +56,9 @@ class Window(BaseModel):
     known: bool = Field(
         False, description="Also compare rows of files and collections that are in the snapshot of the version"
     )
-    labels: Path | None = Field(None, description="File of labels that arrived later: id, and label or entities")
+    labels: Path | None = Field(
+        None, description="File of labels that arrived later: id, and label, labels or entities"
+    )
     timeout_s: float = Field(30, gt=0, le=3600, description="Seconds until a MongoDB that does not respond is an error")
 
     @field_validator("since", "until", mode="before")
@@ -204,6 +206,7 @@ def _read(window: Window, recipe: Recipe, labels: Labels, tally: WindowTally) ->
         needs_label="sentence" in recipe.heads
         and (source.format == "parse" or source.is_of_tool or source.fields.label is not None),
         needs_entities="tokens" in recipe.heads and (source.format != "rows" or source.fields.entities is not None),
+        needs_labels="labels" in recipe.heads,
     )
     unlabelled = DocumentReader(source, needs_label=False, needs_entities=False)
     for document in window_documents(window, source, labelled.field_names()):
@@ -228,7 +231,8 @@ def _with_label(example: Example, labels: Labels) -> Example:
         return example
     entities = example.entities if label.entities is None else label.entities_in(example.text, example.id)
     group = example.group if label.group is None else label.group
-    return replace(example, label=label.label or example.label, entities=entities, group=group)
+    several = example.labels if label.labels is None else label.labels
+    return replace(example, label=label.label or example.label, labels=several, entities=entities, group=group)
 
 
 def window_documents(window: Window, source: Source, fields: list[str]) -> Iterable[Document | InvalidRow]:

@@ -15,7 +15,8 @@ from assay.evaluation.baselines import (
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.low_score_causes import low_score_causes
 from assay.evaluation.gate_checks.phrases import percent
-from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of
+from assay.evaluation.label_baselines import TfidfLabeller, constant_labels
+from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of, scored_names
 from assay.evaluation.paired_test import compare
 from assay.evaluation.verdict import Check
 from assay.recipes.recipe import Head
@@ -42,11 +43,30 @@ def _baselines(context: GateContext[Any], head: Head) -> Iterator[tuple[str, str
             tagger.predict(context.examples, rows),
         )
         return
+    if head == "labels":
+        yield from _label_baselines(context, reader)
+        return
     description, label = _best_constant(most_frequent_class(context.training), rows)
     yield "", description, constant_predictions(label, rows)
     if context.rules.baseline == "tfidf":
         model = TfidfClassifier(every_nth(context.training), reader)
         description = f"TF-IDF with logistic regression on {model.rows:,} training rows"
+        yield " (tfidf)", description, model.predict(context.examples, rows)
+
+
+def _label_baselines(
+    context: GateContext[Any], reader: BaselineReader
+) -> Iterator[tuple[str, str, Sequence[LabelledPrediction]]]:
+    """Yield the baselines of a labels head.
+
+    Of all constant answers, every label for every row has the highest macro-F1: a label that is never predicted has an
+    F1 of 0.
+    """
+    rows, names = context.evaluation.rows, context.bundle.manifest.row_labels
+    yield "", "every label for every row", constant_labels(names, rows)
+    if context.rules.baseline == "tfidf":
+        model = TfidfLabeller(every_nth(context.training), names, reader)
+        description = f"TF-IDF with one logistic regression per label on {model.rows:,} training rows"
         yield " (tfidf)", description, model.predict(context.examples, rows)
 
 
@@ -71,8 +91,8 @@ def _check(
     context: GateContext[Any], head: Head, suffix: str, baseline: str, baseline_rows: Sequence[LabelledPrediction]
 ) -> Check:
     rows, confidence = context.evaluation.rows, context.rules.champion.confidence
-    classes = classes_of(rows, baseline_rows)
-    candidate_outcomes, baseline_outcomes = outcomes_of(rows, head, classes), outcomes_of(baseline_rows, head, classes)
+    names = scored_names(head, rows, baseline_rows)
+    candidate_outcomes, baseline_outcomes = outcomes_of(rows, head, names), outcomes_of(baseline_rows, head, names)
     result = compare(candidate_outcomes, baseline_outcomes, threshold=0.0, confidence=confidence)
     # No model can beat a baseline that finds all entities.
     better, perfect = result.lower > 0, head == "tokens" and candidate_outcomes.f1() == 1.0

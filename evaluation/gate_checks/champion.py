@@ -7,7 +7,7 @@ from typing import Any
 from assay.corpus.splits import SplitsManifest
 from assay.evaluation.gate_checks.gate_context import ComparedVersion, GateContext
 from assay.evaluation.gate_checks.phrases import percent
-from assay.evaluation.labelled_predictions import classes_of, outcomes_of
+from assay.evaluation.labelled_predictions import outcomes_of, scored_names
 from assay.evaluation.paired_test import Comparison, compare
 from assay.evaluation.statistics import Outcomes
 from assay.evaluation.verdict import Check
@@ -66,9 +66,11 @@ def why_not_comparable(context: GateContext[Any], champion: ComparedVersion, hea
 
 
 def _predictable(manifest: BundleManifest, head: Head) -> set[str]:
-    """Return the classes or entity types that a head can predict."""
+    """Return the classes, labels or entity types that a head can predict."""
     if head == "sentence":
         return set(manifest.labels)
+    if head == "labels":
+        return set(manifest.row_labels)
     return set(manifest.entity_types)
 
 
@@ -148,8 +150,8 @@ def _confidence(context: GateContext[Any]) -> float:
 def _outcomes(context: GateContext[Any], head: Head) -> tuple[Outcomes, Outcomes]:
     """Return the outcomes of candidate and champion on the same rows."""
     candidate, champion = context.evaluation.rows, context.champion_predictions
-    classes = classes_of(candidate, champion)
-    return outcomes_of(candidate, head, classes), outcomes_of(champion, head, classes)
+    names = scored_names(head, candidate, champion)
+    return outcomes_of(candidate, head, names), outcomes_of(champion, head, names)
 
 
 def _why(result: Comparison, outcomes: Outcomes, passed: bool, threshold: float, confidence: float) -> str:

@@ -1,4 +1,4 @@
-"""Check for classes and entity types of the bundle that no test row holds."""
+"""Check for classes, labels and entity types of the bundle that no test row holds."""
 
 from typing import Any
 
@@ -7,14 +7,16 @@ from assay.evaluation.labelled_predictions import rows_of
 from assay.evaluation.verdict import Check
 from assay.recipes.recipe import Head
 
-_KINDS: dict[Head, str] = {"sentence": "class", "tokens": "entity type"}
+_KINDS: dict[Head, str] = {"sentence": "class", "labels": "label", "tokens": "entity type"}
 
 
 def check_coverage(context: GateContext[Any], head: Head) -> list[Check]:
-    """Return one check per class or entity type that the bundle predicts and no test row holds."""
+    """Return one check per class, label or entity type that the bundle predicts and no test row holds."""
     manifest, rows = context.bundle.manifest, rows_of(context.evaluation.rows, head)
     if head == "sentence":
         known, tested = set(manifest.labels), {str(row.gold) for row in rows}
+    elif head == "labels":
+        known, tested = set(manifest.row_labels), {name for row in rows for name in row.gold_labels or ()}
     else:
         known = set(manifest.entity_types)
         tested = {entity.label for row in rows for entity in row.gold_entities or ()}

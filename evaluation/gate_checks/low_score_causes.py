@@ -14,7 +14,7 @@ def low_score_causes(predictions: Sequence[LabelledPrediction], head: Head) -> l
     rows = rows_of(predictions, head)
     if not rows:
         return []
-    alike = _one_class(rows) if head == "sentence" else _no_entity(rows)
+    alike = {"sentence": _one_class, "labels": _same_labels, "tokens": _no_entity}[head](rows)
     return [cause for cause in (alike, _truncated(rows)) if cause]
 
 
@@ -23,6 +23,14 @@ def _one_class(rows: Sequence[LabelledPrediction]) -> str:
     if len(predicted) > 1 or len(gold) == 1:
         return ""
     return f"the model predicts one class only, {next(iter(predicted))!r}, for test rows of {len(gold)} classes"
+
+
+def _same_labels(rows: Sequence[LabelledPrediction]) -> str:
+    predicted, gold = {row.applied for row in rows}, {row.gold_labels for row in rows}
+    if len(predicted) > 1 or len(gold) == 1:
+        return ""
+    names = ", ".join(map(repr, next(iter(predicted)))) or "none"
+    return f"the model predicts the same labels for every test row, {names}"
 
 
 def _no_entity(rows: Sequence[LabelledPrediction]) -> str:

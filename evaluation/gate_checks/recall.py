@@ -58,7 +58,7 @@ def _cases(rows: Sequence[LabelledPrediction], head: Head, name: str) -> tuple[l
         members = [row for row in rows if row.gold == name]
         return [row.predicted == name for row in members], [row.own_cluster for row in members]
     cases = [
-        (entity in row.found, row.own_cluster)
+        (entity in row.predicted_spans, row.own_cluster)
         for row in rows
         for entity in set(row.gold_entities or ())
         if entity.label == name
@@ -77,8 +77,8 @@ def _missed_entities(rows: Sequence[LabelledPrediction], name: str) -> str:
     """Return how many missed entities are predicted in part or with another type."""
     missed = retyped = overlapped = 0
     for row in rows:
-        spans = {(entity.start, entity.end): entity.label for entity in row.found}
-        for entity in {entity for entity in row.gold_entities or () if entity.label == name} - row.found:
+        spans = {(entity.start, entity.end): entity.label for entity in row.predicted_spans}
+        for entity in {entity for entity in row.gold_entities or () if entity.label == name} - row.predicted_spans:
             missed += 1
             if (entity.start, entity.end) in spans:
                 retyped += 1

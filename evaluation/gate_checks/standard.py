@@ -152,11 +152,12 @@ def _batch_sensitivity(context: GateContext[Any]) -> str:
     sensitivity = measure_sensitivity(context.engine, context.examples)
     shares = {
         "sentence": f"{sensitivity.labels:.2%} of the labels",
+        "labels": f"{sensitivity.label_sets:.2%} of the label sets",
         "tokens": f"{sensitivity.entities:.2%} of the entities",
     }
     changed = " and ".join(shares[head] for head in context.recipe.heads)
     probability = (
-        f" (a probability by {sensitivity.probability:.3f} at most)" if "sentence" in context.recipe.heads else ""
+        "" if context.recipe.heads == ["tokens"] else f" (a probability by {sensitivity.probability:.3f} at most)"
     )
     return f"; with other rows in the batch {changed} change{probability}, {sensitivity.rows} rows"
 

@@ -73,7 +73,14 @@ def predict_held_out(
 
 
 def _prediction(known: LabelledPrediction) -> Prediction:
-    return Prediction(known.predicted, known.probabilities, known.predicted_entities, known.truncated)
+    return Prediction(
+        known.predicted,
+        known.probabilities,
+        known.predicted_entities,
+        known.truncated,
+        labels=known.predicted_labels,
+        label_probabilities=known.label_probabilities,
+    )
 
 
 def _tag_probabilities(engine: Engine, rows: Sequence[EncodedText]) -> list[Floats]:

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict
 from assay.corpus.entity import Entity
 from assay.corpus.splits import SplitName
 
-IssueKind = Literal["wrong class", "wrong type", "wrong boundary", "missed entity", "extra entity"]
+IssueKind = Literal[
+    "wrong class", "wrong label", "missing label", "wrong type", "wrong boundary", "missed entity", "extra entity"
+]
 CHARACTERS = 160
 
 
@@ -17,7 +19,8 @@ class LabelIssue(BaseModel):
 
     `score` is the probability that the model gives to all other labels, from 0 to 1: the higher, the more probably the
     label is wrong. `start` and `end` are the characters of the text that an issue with an entity is
-    about, else None. `given` and `proposed` are a class, or the type and words of entities; None where there is none.
+    about, else None. `given` and `proposed` are a class, a row label, or the type and words of entities; None where
+    there is none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,7 +35,8 @@ class LabelIssue(BaseModel):
     @property
     def reason(self) -> str:
         """Return one line for the person who decides."""
-        given, proposed = self.given or "no entity", self.proposed or "no entity"
+        nothing = "without it" if self.kind in ("wrong label", "missing label") else "no entity"
+        given, proposed = self.given or nothing, self.proposed or nothing
         return f"{self.kind}: labelled {given}, the model says {proposed} ({self.score:.2f})"
 
 
@@ -53,6 +57,8 @@ class LabelTask(BaseModel):
     entities: tuple[Entity, ...] | None
     proposed_label: str | None
     proposed_entities: tuple[Entity, ...] | None
+    labels: tuple[str, ...] | None = None
+    proposed_labels: tuple[str, ...] | None = None
     score: float
     reason: str
     issues: list[LabelIssue] = []

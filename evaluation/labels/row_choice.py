@@ -64,10 +64,12 @@ def _most_different(uncertainty: Floats, vectors: Floats, count: int) -> Ints:
 
 
 def row_uncertainty(row: HeldOutRow) -> float:
-    """Return how unsure a model is of a row, from 0 to 1: of its class, or of its least certain word."""
+    """Return how unsure a model is of a row, from 0 to 1: of its class, its least certain label or word."""
     found = [0.0]
     if row.prediction.probabilities:
         found.append(margin_uncertainty(np.array([row.prediction.probabilities]))[0])
+    if row.prediction.label_probabilities:
+        found.append(max(1.0 - abs(2.0 * value - 1.0) for value in row.prediction.label_probabilities))
     if row.tag_probabilities.size:
         found.append(float(margin_uncertainty(row.tag_probabilities.astype(np.float64)).max()))
     return float(max(found))

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from assay.corpus.documents.annotators.decisions import NEW_ENTITIES, NEW_LABEL, ROW_ID
 from assay.corpus.documents.offset_units import to_utf16
 from assay.corpus.entity import Entity
+from assay.corpus.errors import AssayError
 from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.labels.label_issue import LabelTask, described
 
@@ -35,6 +36,7 @@ class LabelNames(BaseModel):
     classes: list[str]
     entity_types: list[str]
     pair: bool = False
+    row_labels: list[str] = []
 
 
 def write_tasks(
@@ -51,7 +53,12 @@ def write_tasks(
 
     Returns:
         The written files.
+
+    Raises:
+        AssayError: the tasks hold several labels per row, which only a table can show.
     """
+    if names.row_labels and task_format != "csv":
+        raise AssayError(f"--format {task_format}: tasks with several labels per row need a table; use --format csv")
     files = {path: _WRITERS[task_format](tasks, names, model)}
     if task_format == "label-studio":
         files[path.with_name(f"{path.stem}-interface.xml")] = label_studio_config(names)
@@ -131,6 +138,7 @@ def table_row(task: LabelTask) -> dict[str, str]:
         **_pair(task),
         **({} if task.proposed_label is None else {LABEL: task.label or "", "proposed_label": task.proposed_label}),
         **({} if task.proposed_label is None else {NEW_LABEL: ""}),
+        **({} if task.proposed_labels is None else _label_cells(task)),
         **({} if task.proposed_entities is None else _entity_cells(task)),
         "author": "",
     }
@@ -156,7 +164,8 @@ def _facts(task: LabelTask) -> Record:
 
 def _labelled(task: LabelTask) -> str:
     """Return the labels of a row as a line of text."""
-    parts = [task.label or "", "" if task.entities is None else described(task.text, task.entities) or "no entity"]
+    parts = [task.label or "", "" if task.labels is None else ", ".join(task.labels) or "no label"]
+    parts += ["" if task.entities is None else described(task.text, task.entities) or "no entity"]
     return "; ".join(part for part in parts if part) or "not labelled"
 
 
@@ -168,6 +177,11 @@ def _proposal(task: LabelTask) -> str:
 
 def _pair(task: LabelTask) -> dict[str, str]:
     return {} if task.text_pair is None else {"text_pair": task.text_pair}
+
+
+def _label_cells(task: LabelTask) -> dict[str, str]:
+    given = "" if task.labels is None else json.dumps(task.labels, ensure_ascii=False)
+    return {"labels": given, "proposed_labels": json.dumps(task.proposed_labels, ensure_ascii=False)}
 
 
 def _entity_cells(task: LabelTask) -> dict[str, str]:

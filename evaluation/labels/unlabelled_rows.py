@@ -62,6 +62,7 @@ def suggestion(row: HeldOutRow, chosen: ChosenRow) -> LabelTask:
         label=None,
         entities=None,
         proposed_label=prediction.label,
+        proposed_labels=tuple(one.label for one in prediction.labels) if prediction.label_probabilities else None,
         proposed_entities=row.predicted_spans if len(row.words) else None,
         score=uncertainty,
         reason=f"{drawn} (uncertainty {uncertainty:.2f})",

@@ -6,7 +6,7 @@ A model with one head is that of transformers. A joint model becomes two, one pe
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import onnx
 import torch
@@ -14,13 +14,16 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
 from assay.corpus.errors import AssayError
+from assay.corpus.example import HEADS, Head
 from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
 from assay.models.deberta import optimised_for_export
 from assay.models.export.onnx_graph import export_graph
 from assay.models.network import Network, quiet
 
-SENTENCE, TOKENS = "sentence", "tokens"
+SENTENCE: Final[Head] = "sentence"
+LABELS: Final[Head] = "labels"
+TOKENS: Final[Head] = "tokens"
 LOGITS = "logits"  # the output that transformers.js and optimum read
 GRAPH = Path("onnx") / "model.onnx"  # where transformers.js looks
 # Float32 sums in another order differ in the last digits.
@@ -43,19 +46,20 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, metadata: dict[str, 
     """
     network = checkpoint.network()
     if network.joint is None:
-        return [_write(checkpoint, network.model, folder, metadata)]
+        head = TOKENS if checkpoint.tags else LABELS if checkpoint.row_labels else SENTENCE
+        return [_write(checkpoint, network.model, head, folder, metadata)]
     written = []
-    for head in (SENTENCE, TOKENS):
-        model = _split(network, head, len(checkpoint.labels if head == SENTENCE else checkpoint.tags))
+    names = {SENTENCE: checkpoint.labels, LABELS: checkpoint.row_labels, TOKENS: checkpoint.tags}
+    for head in (head for head in HEADS if names[head]):
+        model = _split(network, head, len(names[head]))
         (folder / head).mkdir()
-        written.append(_write(checkpoint, model, folder / head, metadata))
+        written.append(_write(checkpoint, model, head, folder / head, metadata))
     return written
 
 
-def _write(checkpoint: Checkpoint, model: Any, folder: Path, metadata: dict[str, str]) -> Path:
-    is_sentence = type(model).__name__.endswith("ForSequenceClassification")
-    names = checkpoint.labels if is_sentence else checkpoint.tags
-    Network(model, None).name_labels(names)
+def _write(checkpoint: Checkpoint, model: Any, head: Head, folder: Path, metadata: dict[str, str]) -> Path:
+    names = {SENTENCE: checkpoint.labels, LABELS: checkpoint.row_labels, TOKENS: checkpoint.tags}[head]
+    Network(model, None, pooled="labels" if head == LABELS else "sentence").name_labels(names)
     with quiet():
         model.save_pretrained(folder)
         tokenizer: Any = AutoTokenizer.from_pretrained(
@@ -68,7 +72,7 @@ def _write(checkpoint: Checkpoint, model: Any, folder: Path, metadata: dict[str,
         # The vocabulary that the model was trained with, byte for byte.
         shutil.copyfile(checkpoint.tokenizer_path, folder / checkpoint.tokenizer_path.name)
         _name_tokenizer(folder / "tokenizer_config.json")
-        loader = AutoModelForSequenceClassification if is_sentence else AutoModelForTokenClassification
+        loader = AutoModelForTokenClassification if head == TOKENS else AutoModelForSequenceClassification
         # The graph is traced with plain attention.
         eager = loader.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
     _write_graph(checkpoint, Network(eager, None), folder / GRAPH, {"labels": json.dumps(names), **metadata})
@@ -98,22 +102,22 @@ def _write_graph(checkpoint: Checkpoint, network: Network, path: Path, metadata:
     onnx.save(model, path)
 
 
-def _split(network: Network, head: str, size: int) -> Any:
+def _split(network: Network, head: Head, size: int) -> Any:
     """Return a model of transformers with the encoder of a joint model and one of its heads.
 
     Raises:
         AssayError: no way to place the weights of the head gives its logits.
     """
     config = type(network.config).from_dict({**network.config.to_dict(), "num_labels": size})
-    ways = _SENTENCE_WAYS if head == SENTENCE else (_place_tokens,)
-    loader = AutoModelForSequenceClassification if head == SENTENCE else AutoModelForTokenClassification
+    ways = (_place_tokens,) if head == TOKENS else _POOLED_WAYS
+    loader = AutoModelForTokenClassification if head == TOKENS else AutoModelForSequenceClassification
     for place in ways:
         try:
             make: Any = loader.from_config
             model = make(config, dtype=torch.float32).eval()
             encoder = getattr(model, model.base_model_prefix)
             encoder.load_state_dict(network.model.state_dict(), strict=False)
-            place(model, network)
+            place(model, network, head)
         except (AttributeError, ValueError, RuntimeError):
             continue
         if _agrees(network, model, head):
@@ -128,25 +132,25 @@ def _place_linear(target: Any, source: nn.Module) -> None:
     target.load_state_dict(source.state_dict())
 
 
-def _place_classifier(model: Any, network: Any) -> None:
+def _place_classifier(model: Any, network: Any, head: Head) -> None:
     """Place the head behind the pooler of the encoder, such as that of BERT."""
-    _place_linear(model.classifier, network.joint.sentence)
+    _place_linear(model.classifier, getattr(network.joint, head))
 
 
-def _place_pooler(model: Any, network: Any) -> None:
+def _place_pooler(model: Any, network: Any, head: Head) -> None:
     """Place pooler and head into a model with a pooler of its own and a free activation, such as DeBERTa."""
     model.config.pooler_hidden_act = "tanh"
     _place_linear(model.pooler.dense, _pooler(network))
-    _place_linear(model.classifier, network.joint.sentence)
+    _place_linear(model.classifier, getattr(network.joint, head))
 
 
-def _place_dense(model: Any, network: Any) -> None:
+def _place_dense(model: Any, network: Any, head: Head) -> None:
     """Place pooler and head into a head of two layers, such as that of RoBERTa."""
     _place_linear(model.classifier.dense, _pooler(network))
-    _place_linear(model.classifier.out_proj, network.joint.sentence)
+    _place_linear(model.classifier.out_proj, getattr(network.joint, head))
 
 
-def _place_tokens(model: Any, network: Any) -> None:
+def _place_tokens(model: Any, network: Any, head: Head) -> None:
     _place_linear(model.classifier, network.joint.tokens)
 
 
@@ -157,10 +161,10 @@ def _pooler(network: Any) -> nn.Module:
     return dense
 
 
-_SENTENCE_WAYS = (_place_classifier, _place_pooler, _place_dense)
+_POOLED_WAYS = (_place_classifier, _place_pooler, _place_dense)
 
 
-def _agrees(network: Network, model: Any, head: str) -> bool:
+def _agrees(network: Network, model: Any, head: Head) -> bool:
     """Return whether both compute the same logits of random tokens."""
     ids = torch.randint(0, model.config.vocab_size, (4, 12), generator=torch.Generator().manual_seed(0))
     mask = torch.ones_like(ids)

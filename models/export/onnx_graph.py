@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -14,19 +14,19 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
+from assay.corpus.example import HEADS
 from assay.models.export.position_products import quantize_position_products
 from assay.models.export.word_table import quantize_word_table
 
 # The first opset with GELU as one operator, which saves 7 % of the time of an int8 BERT.
 OPSET = 20
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-HEADS = ("sentence", "tokens")
 
 
 class _Positional(nn.Module):
     """Wrapper of a network that returns its outputs as a tuple, in the order of `heads`."""
 
-    def __init__(self, network: nn.Module, heads: list[str]) -> None:
+    def __init__(self, network: nn.Module, heads: Sequence[str]) -> None:
         super().__init__()
         self.network = network
         self.heads = heads
@@ -44,7 +44,7 @@ def export_graph(network: nn.Module, path: Path, *, type_ids: bool, max_length: 
     are removed: the same weights give the same bytes.
 
     Args:
-        network: returns `sentence`, `tokens` or both from input ids, attention mask and, with `type_ids`, type ids.
+        network: returns the logits of its heads from input ids, attention mask and, with `type_ids`, type ids.
         path: file to write.
         type_ids: whether the graph takes `token_type_ids`.
         max_length: maximum input length in tokens.

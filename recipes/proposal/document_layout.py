@@ -8,11 +8,12 @@ from assay.corpus.documents.annotators.recognised import recognised_format
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
-from assay.corpus.example import Head
+from assay.corpus.example import HEADS, Head
 from assay.recipes.proposal.entity_layout import entity_settings
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
 from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part, without
 from assay.recipes.proposal.questions import NONE, ask
+from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_labels
 from assay.recipes.proposal.tool_layout import tool_layout
 
 Documents = Sequence[Mapping[str, Any]]
@@ -48,13 +49,22 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
 
 
 def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
-    if (tool := recognised_format(documents)) is not None:
+    several = find_row_labels(documents, profiles, choices)
+    # Lists of names alone are what doccano writes for texts, too, but it knows one class per text less often.
+    if (tool := recognised_format(documents)) is not None and not _holds_several(documents, several):
         return DocumentLayout(*tool_layout(documents, tool, choices))
     if (words := _words_and_tags(documents, profiles, choices)) is not None:
         return _tagged_layout(profiles, choices, *words)
     if (sentences := _sentences(documents, profiles)) is not None:
         return _parse_layout(documents, profiles, choices, sentences)
-    return _row_layout(documents, profiles, choices)
+    return _row_layout(documents, profiles, choices, several)
+
+
+def _holds_several(documents: Documents, labels: RowLabelFields | None) -> bool:
+    """Return whether a row has several labels, which the format of no annotation tool can give."""
+    names = labels.names if labels is not None else []
+    lists = (get_path(document, name) for name in names for document in documents)
+    return any(isinstance(items, list) and len(items) > 1 for items in lists)
 
 
 def _words_and_tags(
@@ -124,15 +134,32 @@ def _parse_layout(
     return DocumentLayout(_with_entity(layout, entity), _heads(roles, entity is not None), outer, used)
 
 
-def _row_layout(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
+def _row_layout(
+    documents: Documents,
+    profiles: Mapping[str, FieldProfile],
+    choices: Choices,
+    several: RowLabelFields | None,
+) -> DocumentLayout:
     text, pair = find_texts(profiles, choices)
     entities, entity = _entity_field(documents, profiles, text, choices)
     singles = {name: profile for name, profile in profiles.items() if profile.kind not in LISTS}
-    roles = find_roles(without(singles, text, pair), choices, has_entities=entity is not None)
-    texts = {"text": text, **({"text_pair": pair} if pair else {}), **({"entities": entities} if entities else {})}
-    layout = {"format": "rows", "fields": {**texts, **_label_and_columns(roles)}}
+    labels = several.names if several is not None else []
+    needs_no_class = entity is not None or several is not None
+    # Beside several labels, a column with few values is a slice unless the user says that it is the class.
+    choices = replace(choices, label=NONE) if several is not None and choices.label is None else choices
+    roles = find_roles(without(singles, text, pair, *labels), choices, has_entities=needs_no_class)
+    texts: dict[str, Any] = {
+        "text": text,
+        **({"text_pair": pair} if pair else {}),
+        **({"entities": entities} if entities else {}),
+    }
+    texts |= {"labels": several.fields} if several is not None else {}
+    layout: dict[str, Any] = {"format": "rows", "fields": {**texts, **_label_and_columns(roles)}}
+    layout |= {"label_separator": several.separator} if several is not None and several.separator else {}
     used = {text: "text"} | ({pair: "second text"} if pair else {}) | ({entities: "entities"} if entities else {})
-    return DocumentLayout(_with_entity(layout, entity), _heads(roles, entity is not None), roles, used)
+    used |= dict.fromkeys(labels, "labels" if len(labels) == 1 else "label: 1 if it applies")
+    heads = _heads(roles, entity is not None, several is not None)
+    return DocumentLayout(_with_entity(layout, entity), heads, roles, used)
 
 
 def _entity_field(
@@ -178,6 +205,6 @@ def _label_and_columns(roles: RowRoles) -> dict[str, Any]:
     return {key: name for key, name in columns.items() if name} | ({"slices": slices} if slices else {})
 
 
-def _heads(roles: RowRoles, entities: bool) -> tuple[Head, ...]:
-    heads: list[Head] = ["sentence"] if roles.label is not None else []
-    return (*heads, *(["tokens"] if entities else []))  # type: ignore[arg-type]  # literals of a head
+def _heads(roles: RowRoles, entities: bool, several: bool = False) -> tuple[Head, ...]:
+    present: dict[Head, bool] = {"sentence": roles.label is not None, "labels": several, "tokens": entities}
+    return tuple(head for head in HEADS if present[head])

@@ -47,6 +47,7 @@ class Choices:
     group: str | None = None
     tag_scheme: str | None = None
     tag_names: tuple[str, ...] = ()
+    labels: str | None = None  # a field, or several separated by commas
 
     @property
     def tagging(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def find_roles(profiles: Profiles, choices: Choices, *, has_entities: bool) -> R
     Args:
         profiles: fields of the sample that have no role yet.
         choices: what the user has decided.
-        has_entities: whether the rows hold entities, so that a class is not required.
+        has_entities: whether the rows hold entities or several labels, so that a class is not required.
 
     Raises:
         AmbiguousError: several fields may have one role.

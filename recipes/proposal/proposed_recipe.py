@@ -14,6 +14,7 @@ from assay.recipes.proposal.suitable_settings import (
     entity_threshold,
     epochs,
     is_unbalanced,
+    label_threshold,
     max_length,
     sentence_threshold,
     shares,
@@ -26,6 +27,7 @@ _FIELD_COMMENTS = {
     "tokens": "the words",
     "tags": "a tag for each word",
     "label": "the class",
+    "labels": "the labels of a row, of which any number may apply",
     "entities": "the entities: type and offsets",
     "id": "a name for the row that stays the same",
     "group": "rows of one value stay in one split",
@@ -98,6 +100,8 @@ def _source(proposal: Proposal) -> tuple[Line, ...]:
             if section == "fields" and proposal.facts.classes and all(map(str.isdigit, proposal.facts.classes)):
                 comments = {**comments, "label": "the class, a number: source.label_map can name the classes"}
             lines.append(Line(section, children=tuple(Line(key, keys[key], comments.get(key, "")) for key in keys)))
+    if (separator := proposal.layout.format.label_separator) is not None:
+        lines.append(Line("label_separator", separator, "stands between the labels of a cell"))
     if proposal.reject_share > 0:
         comment = "a larger share of unreadable rows stops the run"
         lines.append(Line("max_reject_share", proposal.reject_share, comment))
@@ -127,8 +131,9 @@ _FORMAT_COMMENTS = {
 def _validation(proposal: Proposal) -> list[Line]:
     """Return the limits of the data checks where the defaults do not suit the sample."""
     settings: list[Line] = []
-    if proposal.facts.classes and (fewest := min(proposal.facts.classes.values())) < 5:
-        settings.append(Line("min_class_rows", max(2, fewest), "the rarest class has as few"))
+    counts = [*proposal.facts.classes.values(), *proposal.facts.row_labels.values()]
+    if counts and (fewest := min(counts)) < 5:
+        settings.append(Line("min_class_rows", max(2, fewest), "the rarest class or label has as few"))
     if proposal.facts.characters > TEXT_LIMIT:
         settings.append(Line("max_text_length", 2 * proposal.facts.characters, "characters"))
     return [Line("validation", children=tuple(settings))] if settings else []
@@ -137,7 +142,7 @@ def _validation(proposal: Proposal) -> list[Line]:
 def _split(proposal: Proposal) -> Line:
     if proposal.published:
         return Line("split", {"method": "published"}, "as published; near-duplicates of test rows are not trained on")
-    comment = "stratified over classes and entity types"
+    comment = "stratified over classes, labels and entity types"
     if proposal.layout.format.fields.group is not None:
         comment += f"; rows of one {proposal.layout.format.fields.group} together"
     return Line("split", {"method": "stratified", **shares(proposal.rows)}, comment)
@@ -158,6 +163,10 @@ _HEAD_COMMENTS = {
     ("sentence",): "a class for each row",
     ("tokens",): "entities",
     ("sentence", "tokens"): "both: JointBERT",
+    ("labels",): "any number of labels for each row",
+    ("sentence", "labels"): "a class for each row, and any number of labels",
+    ("labels", "tokens"): "any number of labels for each row, and entities",
+    ("sentence", "labels", "tokens"): "a class, any number of labels, and entities",
 }
 
 
@@ -192,6 +201,14 @@ def _gate(proposal: Proposal) -> tuple[Line, ...]:
                 f"; in the sample, TF-IDF reaches {scores.tfidf:.2f}, one class for all {scores.most_frequent:.2f}"
             )
         lines.append(Line("sentence", sentence_threshold(scores), comment))
+    if "labels" in proposal.layout.heads:
+        comment = "macro-F1 of the labels"
+        if scores.every_label is not None and scores.tfidf_labels is not None:
+            comment += (
+                f"; in the sample, TF-IDF reaches {scores.tfidf_labels:.2f}, every label for all rows "
+                f"{scores.every_label:.2f}"
+            )
+        lines.append(Line("labels", label_threshold(scores), comment))
     if "tokens" in proposal.layout.heads:
         comment = "strict F1 of the entities"
         if scores.majority_tags is not None:

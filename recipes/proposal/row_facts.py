@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class RowFacts:
     html: float
     urls: float
     splits: Counter[str]
+    row_labels: Counter[str] = field(default_factory=Counter)
 
 
 def facts_of(rows: Sequence[Example]) -> RowFacts:
@@ -51,6 +52,7 @@ def facts_of(rows: Sequence[Example]) -> RowFacts:
         html=_share(_HTML, texts),
         urls=_share(_URL, texts),
         splits=Counter(row.split for row in rows if row.split is not None),
+        row_labels=Counter(name for row in rows for name in row.labels or ()),
     )
 
 

@@ -28,6 +28,8 @@ def summary_lines(proposal: Proposal, documents: int, *, whole: bool) -> Iterato
         yield f"published splits: {_counted(facts.splits)}"
     if facts.classes:
         yield f"classes: {_counted(facts.classes)}"
+    if facts.row_labels:
+        yield f"labels: {_counted(facts.row_labels)}"
     if facts.entity_types:
         yield f"entity types: {_counted(facts.entity_types)}"
 

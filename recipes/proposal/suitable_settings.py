@@ -24,6 +24,8 @@ class SampleScores:
     most_frequent: float | None = None
     tfidf: float | None = None
     majority_tags: float | None = None
+    every_label: float | None = None
+    tfidf_labels: float | None = None
 
 
 def max_length(facts: RowFacts) -> int:
@@ -62,6 +64,13 @@ def sentence_threshold(scores: SampleScores) -> float:
     if scores.most_frequent is None or scores.tfidf is None:
         return 0.5
     return _rounded_down((scores.most_frequent + scores.tfidf) / 2)
+
+
+def label_threshold(scores: SampleScores) -> float:
+    """Return a macro-F1 half-way from every label for all rows to TF-IDF, or 0.5 where there are no scores."""
+    if scores.every_label is None or scores.tfidf_labels is None:
+        return 0.5
+    return _rounded_down((scores.every_label + scores.tfidf_labels) / 2)
 
 
 def entity_threshold(scores: SampleScores) -> float:

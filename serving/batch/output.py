@@ -21,6 +21,8 @@ from assay.serving.prediction_options import ALL, PredictionOptions
 
 TEXT_SUFFIXES = (".jsonl", ".csv", ".tsv")
 SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
+# Tried in this order: a label may hold some of them.
+LABEL_SEPARATORS = (";", "|", "\N{INFORMATION SEPARATOR ONE}")
 _ENTITY = pa.struct(
     [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("text", pa.string()), ("score", pa.float64())]
 )
@@ -68,8 +70,8 @@ def open_writer(
     """Open a writer of one file.
 
     An input column whose name the prediction needs becomes `input.NAME` (or `input.input.NAME`, if that is taken), so
-    that a gold label is never overwritten. Tables (CSV, TSV, Parquet) have one column `probability.CLASS` per class;
-    CSV and TSV hold entities as JSON.
+    that a gold label is never overwritten. Tables (CSV, TSV, Parquet) have one column `probability.CLASS` per class and
+    `label_probability.LABEL` per label; CSV and TSV hold entities as JSON, and labels in one cell, joined by `;`.
 
     Args:
         kind: kind of file, such as `.csv.gz`.
@@ -143,6 +145,7 @@ class _CsvWriter:
         self._columns = [column.name for column in columns]
         self._csv = csv.writer(file, delimiter=separator, lineterminator="\n")
         self._fields = _prediction_fields(engine, options)
+        self._separator = label_separator(engine.row_labels)
         if header:
             self._csv.writerow([*_free_names(columns, self._fields).values(), *self._fields])
 
@@ -150,7 +153,7 @@ class _CsvWriter:
         self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
         for row, text, prediction in zip(chunk.rows(indices), texts, predictions, strict=True):
-            values = _flat(as_object(text, prediction, self._engine, self._options))
+            values = _flat(as_object(text, prediction, self._engine, self._options), self._separator)
             predicted = [values.get(name) for name in self._fields]
             self._csv.writerow(map(_cell, [*(row.get(name) for name in self._columns), *predicted]))
         return {}
@@ -188,7 +191,12 @@ def _prediction_arrays(
     if engine.labels:
         arrays.append(pa.array([options.label(prediction) for prediction in predictions], pa.string()))
         if not options.labels_only:
-            arrays += _probability_arrays(predictions, options.top_k)
+            arrays += _probability_arrays([one.probabilities for one in predictions], options.top_k)
+    if engine.row_labels:
+        names = [[one.label for one in options.labels(prediction)] for prediction in predictions]
+        arrays.append(pa.array(names, pa.list_(pa.string())))
+        if not options.labels_only:
+            arrays += _probability_arrays([one.label_probabilities for one in predictions], None)
     if engine.tags:
         pairs = zip(texts, predictions, strict=True)
         entities = [_entities(text, prediction, engine, options) for text, prediction in pairs]
@@ -198,8 +206,8 @@ def _prediction_arrays(
     return [*arrays, pa.array([prediction.truncated for prediction in predictions], pa.bool_())]
 
 
-def _probability_arrays(predictions: Sequence[Prediction], top_k: int | None) -> list[pa.Array]:
-    scores = np.array([prediction.probabilities for prediction in predictions], dtype=np.float32)
+def _probability_arrays(probabilities: Sequence[Sequence[float]], top_k: int | None) -> list[pa.Array]:
+    scores = np.array(probabilities, dtype=np.float32)
     if top_k is None:
         return [*map(pa.array, scores.T)]
     left_out = np.ones_like(scores, dtype=bool)
@@ -223,21 +231,38 @@ def _prediction_fields(engine: Engine, options: PredictionOptions) -> dict[str, 
         fields["label"] = pa.string()
         if not options.labels_only:
             fields |= {f"probability.{label}": pa.float32() for label in engine.labels}
+    if engine.row_labels:
+        fields["labels"] = pa.list_(pa.string())
+        if not options.labels_only:
+            fields |= {f"label_probability.{label}": pa.float32() for label in engine.row_labels}
     if engine.tags:
         fields["entities"] = _entities_type(engine)
     return fields | {name: pa.bool_() for name in abstention_names(engine.decisions)} | {"truncated": pa.bool_()}
 
 
-def _flat(values: Values) -> Values:
+def _flat(values: Values, separator: str) -> Values:
+    """Return the columns of a prediction in a table of text; labels are joined by the separator."""
     flat: Values = {}
     for name, value in values.items():
-        flat |= {f"probability.{label}": p for label, p in value.items()} if name == "probabilities" else {name: value}
+        if name in ("probabilities", "label_probabilities"):
+            column = "probability" if name == "probabilities" else "label_probability"
+            flat |= {f"{column}.{label}": probability for label, probability in value.items()}
+        elif name == "labels":
+            flat[name] = separator.join(one["label"] for one in value)
+        else:
+            flat[name] = value
     return flat
+
+
+def label_separator(names: Sequence[str]) -> str:
+    """Return what joins labels in a cell: the first of a few characters that no label holds."""
+    return next((sign for sign in LABEL_SEPARATORS if not any(sign in name for name in names)), LABEL_SEPARATORS[-1])
 
 
 def _object_fields(engine: Engine) -> list[str]:
     """Return the keys of a prediction in JSONL."""
     names = ["label", "probabilities"] if engine.labels else []
+    names += ["labels", "label_probabilities"] if engine.row_labels else []
     names += ["entities"] if engine.tags else []
     return [*names, *abstention_names(engine.decisions), "truncated"]
 

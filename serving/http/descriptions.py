@@ -40,6 +40,7 @@ class ModelResponse(BaseModel):
     digest: str
     alias: str | None
     labels: list[str]
+    row_labels: list[str]
     entity_types: list[str]
     pair: bool
     precision: str

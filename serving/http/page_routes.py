@@ -51,6 +51,7 @@ def describe(context: Context, active_model: ActiveModel) -> dict[str, Any]:
         **model.identity(),
         "alias": model.origin.alias,
         "labels": manifest.labels,
+        "row_labels": manifest.row_labels,
         "entity_types": manifest.entity_types,
         "pair": manifest.pair,
         "precision": model.engine.precision,

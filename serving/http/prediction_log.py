@@ -174,4 +174,8 @@ def _fields(row: Row, prediction: Prediction, engine: Engine) -> Mapping[str, An
         | ({"abstained": entity.abstained} if decided else {})
         for entity in prediction.entities
     ]
+    if prediction.label_probabilities:
+        sure = [max(value, 1 - value) for value in prediction.label_probabilities]
+        values["label_confidence"] = round(sum(sure) / len(sure), 4)
+        values["labels"] = [{"label": one.label, "score": round(one.score, 4)} for one in prediction.labels]
     return values | abstentions(prediction, engine) | {"entities": entities}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from assay.corpus.entity import Entity
-from assay.evaluation.calibration_fit import LEAST_ROWS, fit_calibration
+from assay.evaluation.calibration_fit import fit_calibration
+from assay.evaluation.platt_scaling import LEAST_ROWS
 from assay.serving.calibration import Calibration
 from tests.evaluation.predicted import LABELS, predictions
 

@@ -11,7 +11,7 @@ from assay.evaluation.data_report_parts import of_checks, of_encoding, of_rows, 
 from assay.evaluation.tag_check import ENTITIES, HALF_WORDS, SHARE
 from assay.expectations.validation_report import CheckResult, ValidationReport
 from assay.recipes.recipe import Recipe
-from tests.snapshots import recipe_values
+from tests.snapshots import recipe_values, write_snapshot
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_of_checks_tells_what_the_label_map_does(snapshot: Snapshot) -> None:
 
 def test_of_splits_counts_labels_by_split_or_in_all(snapshot: Snapshot) -> None:
     whole = of_splits(snapshot, None)
-    assert set(whole) == {"classes", "entity_types"}
+    assert set(whole) == {"classes", "row_labels", "entity_types"}
     assert [(label.name, label.total, label.train) for label in whole["classes"]] == [("a", 3, 0), ("b", 3, 0)]
     splits = Splits.create(
         {"0": "train", "1": "train", "2": "test"},
@@ -96,3 +96,11 @@ def test_of_encoding_measures_rows_beyond_the_length_of_the_model(snapshot: Snap
     truncation = of_encoding(snapshot, a_recipe(model=model))["truncation"]
     assert (truncation.rows, truncation.max_length) == (6, 8)
     assert truncation.truncated == 0
+
+
+def test_of_splits_counts_each_of_several_labels_of_a_row(tmp_path: Path) -> None:
+    rows = [Example(str(number), f"text {number}", labels=("x", "y") if number else ()) for number in range(3)]
+    snapshot = Snapshot.load(write_snapshot(tmp_path / "several", rows).path)
+    splits = Splits.create({"0": "train", "1": "train", "2": "test"}, snapshot="s", method="test")
+    counts = [(label.name, label.total, label.train, label.test) for label in of_splits(snapshot, splits)["row_labels"]]
+    assert counts == [("x", 2, 1, 1), ("y", 2, 1, 1)]

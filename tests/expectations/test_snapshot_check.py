@@ -42,7 +42,7 @@ def test_check_snapshot_passes_valid_rows(
     assert report.rows == 8
     assert report.snapshot == snapshot.digest
     measured = {check.name: check.measured for check in report.checks}
-    assert measured["schema"] == "0 of 8 columns"
+    assert measured["schema"] == "0 of 9 columns"
     assert measured["text length"] == "0 of 8 rows"
     assert measured["rows of a class"] == "4"
     assert measured["class balance"] == "50.0%"

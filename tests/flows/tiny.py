@@ -104,3 +104,47 @@ class RunCommand:
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+TOPICS = {"money": "the bank", "sport": "the match", "weather": "the storm"}
+
+
+def label_rows(count: int, seed: int) -> list[dict[str, Any]]:
+    """Return sentences such as `Caramon talks of the bank and the storm today`, with their topics and a name.
+
+    A fifth has no topic, and a tenth is not labelled.
+    """
+    draw = random.Random(seed)
+    made = []
+    for number in range(count):
+        topics = [] if number % 5 == 0 else draw.sample(list(TOPICS), draw.choice([1, 1, 2]))
+        name = draw.choice(NAMES)
+        told = " and ".join(TOPICS[topic] for topic in topics) or "nothing"
+        text = f"{name} talks of {told} {draw.choice(FILLERS)} {draw.choice(NAMES).lower()}"
+        entities = [{"start": 0, "end": len(name), "label": "NAME", "text": name}]
+        made.append(
+            {
+                "id": f"{seed}-{number}",
+                "text": text,
+                "topics": None if number % 10 == 7 else topics,
+                "entities": entities,
+                "region": draw.choice(["north", "south"]),
+            }
+        )
+    return made
+
+
+def label_recipe(corpus: Path, **changes: Any) -> Recipe:
+    """Return a recipe with a labels head alone for a file of `label_rows`; `changes` as in `make_recipe`."""
+    fields = {"id": "id", "labels": "topics", "entities": "entities", "slices": {"region": "region"}}
+    defaults: dict[str, Any] = {
+        "name": "topics",
+        "source": {"fields": fields},
+        "model": {"heads": ["labels"]},
+        "training": {"class_weights": "balanced"},
+        "gate": {"min_f1": {"labels": 0.7}, "baseline": "majority", "slices": {"columns": ["region"], "label": True}},
+        "registry": {"name": "topics"},
+    }
+    for section, change in changes.items():
+        defaults[section] = {**defaults.get(section, {}), **change} if isinstance(change, dict) else change
+    return make_recipe(corpus, **defaults)

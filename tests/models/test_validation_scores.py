@@ -11,7 +11,7 @@ from assay.corpus.example import Entity, Example
 from assay.models.batching import Collator
 from assay.models.crf import LinearChainCrf
 from assay.models.dataset import EncodedRows, LabelSet
-from assay.models.validation_scores import ROWS_PER_BATCH, crf_scores, metrics, predict
+from assay.models.validation_scores import ROWS_PER_BATCH, DecodedRow, crf_scores, metrics, predict
 from assay.serving.encoding import TextEncoder
 
 LABELS = LabelSet(["down", "up"], ["O", "B-ORG", "I-ORG"])
@@ -54,6 +54,7 @@ def encoded(tmp_path: Path, tokenizer: Tokenizer, texts: list[str]) -> EncodedRo
     return EncodedRows.write(tmp_path / "rows.arrow", rows, TextEncoder(tokenizer, 32, Cleaning()), LABELS)
 
 
+NONE = np.zeros(0, dtype=np.float32)  # of a model without a labels head
 COLLATE = Collator(0, type_ids=False, sentence=True, tokens=True)
 
 
@@ -61,12 +62,13 @@ def test_predict_returns_rows_in_order_whatever_their_batches(tmp_path: Path, to
     texts = ["play jazz radio", "book", "play " * 9 + "jazz"] * ROWS_PER_BATCH
     network = network_of(tokenizer).train()
     predictions = predict(network, encoded(tmp_path, tokenizer, texts), COLLATE, LABELS)  # type: ignore[arg-type]
-    assert predictions[:3] == [
+    decoded = [(label, entities) for label, entities, _ in predictions]
+    assert decoded[:3] == [
         ("up", [Entity(5, 15, "ORG")]),
         ("down", []),
         ("up", [Entity(45, 49, "ORG")]),
     ]
-    assert predictions == predictions[:3] * ROWS_PER_BATCH
+    assert decoded == decoded[:3] * ROWS_PER_BATCH
     assert network.training  # as it was before
 
 
@@ -77,7 +79,7 @@ def test_predict_follows_the_crf_to_the_best_path(tmp_path: Path, tokenizer: Tok
             scores.zero_()
         crf.between[1, 2] = -99  # never I- after B-
     rows = encoded(tmp_path, tokenizer, ["play jazz radio", ""])
-    (_, entities), (_, nothing) = predict(network_of(tokenizer, crf), rows, COLLATE, LABELS)  # type: ignore[arg-type]
+    (_, entities, _), (_, nothing, _) = predict(network_of(tokenizer, crf), rows, COLLATE, LABELS)  # type: ignore[arg-type]
     assert entities != [Entity(5, 15, "ORG")]
     assert nothing == []  # a row without words
 
@@ -92,7 +94,7 @@ def test_crf_scores_are_those_of_the_network(tokenizer: Tokenizer) -> None:
 
 def test_metrics_score_is_the_mean_of_the_heads() -> None:
     rows = [Example("1", "Acme", label="up", entities=(ORG,)), Example("2", "Acme", label="down", entities=(ORG,))]
-    values = metrics(rows, [("up", [ORG]), ("up", [])], LABELS)
+    values = metrics(rows, [("up", [ORG], NONE), ("up", [], NONE)], LABELS)
     assert values["sentence.accuracy"] == 0.5
     assert values["sentence.predicted_classes"] == 1
     assert (values["tokens.precision"], values["tokens.recall"]) == (1.0, 0.5)
@@ -103,11 +105,20 @@ def test_metrics_score_is_the_mean_of_the_heads() -> None:
 
 def test_metrics_leave_out_rows_without_labels_and_heads_that_are_missing() -> None:
     rows = [Example("1", "Acme", label="up"), Example("2", "Acme", entities=(ORG,))]
-    predictions: list[tuple[str | None, list[Entity]]] = [("up", []), ("down", [ORG])]
+    predictions: list[DecodedRow] = [("up", [], NONE), ("down", [ORG], NONE)]
     both = metrics(rows, predictions, LABELS)
     assert (both["sentence.accuracy"], both["tokens.f1"], both["frame_accuracy"]) == (1.0, 1.0, 0.0)
     sentence = metrics(rows, predictions, LabelSet(["down", "up"], []))
     assert {name.partition(".")[0] for name in sentence} == {"sentence", "score"}
-    tokens = metrics(rows, [(None, []), (None, [ORG])], LabelSet([], ["O", "B-ORG", "I-ORG"]))
+    tokens = metrics(rows, [(None, [], NONE), (None, [ORG], NONE)], LabelSet([], ["O", "B-ORG", "I-ORG"]))
     assert {name.partition(".")[0] for name in tokens} == {"tokens", "score"}
     assert tokens["score"] == 1.0
+
+
+def test_metrics_of_labels_use_the_threshold_that_suits_the_rows_best() -> None:
+    rows = [Example("1", "a", labels=("x",)), Example("2", "b", labels=()), Example("3", "c", labels=("x", "y"))]
+    rows.append(Example("4", "d"))  # not labelled, so whatever it is predicted as counts for nothing
+    scores = [[0.2, 0.4], [0.1, 0.3], [0.3, 0.6], [0.9, 0.9]]
+    predictions: list[DecodedRow] = [(None, [], np.array(row, dtype=np.float32)) for row in scores]
+    values = metrics(rows, predictions, LabelSet([], [], ["x", "y"]))
+    assert values == {"labels.macro_f1": 1, "labels.micro_f1": 1, "labels.subset_accuracy": 1, "score": 1}

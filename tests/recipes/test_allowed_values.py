@@ -54,7 +54,7 @@ def test_allowed_says_in_words_what_a_value_may_be(nodes: list[dict[str, Any]], 
     [
         (("training", "epochs"), "a number (allowed: above 0, at most 10,000)"),
         (("gate", "baseline"), "one of majority, tfidf, off"),
-        (("model", "heads"), "a list of sentence, tokens (allowed: 1 to 2 of them)"),
+        (("model", "heads"), "a list of sentence, labels, tokens (allowed: 1 to 3 of them)"),
         (("training", "early_stopping"), "a whole number or null (allowed: at least 1, at most 10,000)"),
         (("model", "crf"), "true or false"),
     ],

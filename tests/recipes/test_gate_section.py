@@ -30,7 +30,11 @@ def test_slice_rule_names_the_expression_that_cannot_be_read() -> None:
     ("rule", "heads", "reason"),
     [
         ({"columns": ["shop"]}, ["sentence"], "gate.slices.columns names 'shop', which source.fields.slices does not"),
-        ({"label": True}, ["tokens"], "gate.slices.label needs the sentence head, but model.heads is ['tokens']"),
+        (
+            {"label": True},
+            ["tokens"],
+            "gate.slices.label needs the sentence or labels head, but model.heads is ['tokens']",
+        ),
         ({"expressions": {"n": "label == 'a'"}}, ["tokens"], "expressions.n names the class, but model.heads is"),
         (
             {"expressions": {"n": "shop == x"}},

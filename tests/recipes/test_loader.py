@@ -299,7 +299,10 @@ def test_load_recipe_reads_yes_and_no_as_names_of_classes(tmp_path: Path) -> Non
         ("source={paths: {a.jsonl: all}}", "key 'source.kind' is missing; add one of mongo, hub, files"),
         ("source={kind: file}", "'source.kind' is 'file', but must be one of mongo, hub, files; did you mean 'files'?"),
         ("split.method=stratify", "must be one of stratified, published, time; did you mean 'stratified'?"),
-        ("gate.min_f1={sentnce: 0.5}", "unknown key 'gate.min_f1.sentnce'; allowed: sentence, tokens; did you mean"),
+        (
+            "gate.min_f1={sentnce: 0.5}",
+            "unknown key 'gate.min_f1.sentnce'; allowed: sentence, labels, tokens; did you mean",
+        ),
         ("training.epochs=true", "'training.epochs' is true, but must be a number (allowed: above 0, at most 10,000)"),
         ("tuning.space.training.epochs=5", "'tuning.space.training.epochs' is 5, but must be"),
         ("tuning.space.training.epochs=[{a: 1}]", "'tuning.space.training.epochs.0' is {'a': 1}, but must be a number"),

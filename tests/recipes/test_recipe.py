@@ -90,7 +90,7 @@ def test_recipe_refuses_a_hub_name_without_a_commit() -> None:
                 "model": {"scratch": {}, "heads": ["tokens"]},
                 "gate": {"min_f1": {"tokens": 0.6}, "slices": {"label": True}},
             },
-            "gate.slices.label needs the sentence head, but model.heads is ['tokens']",
+            "gate.slices.label needs the sentence or labels head, but model.heads is ['tokens']",
         ),
         ({"gate": {"min_f1": {"sentence": 0.6}, "primary": "tokens"}}, "gate.primary is 'tokens'"),
         ({"name": "Not A Name"}, "'name' is 'Not A Name'"),

@@ -43,4 +43,4 @@ def test_calibration_that_was_never_fitted_changes_nothing() -> None:
 @pytest.mark.parametrize("field", ["temperature", "entity_slope"])
 def test_calibration_refuses_what_would_turn_the_order_round(field: str) -> None:
     with pytest.raises(ValidationError, match=field):
-        Calibration(**{field: -1.0})
+        Calibration.model_validate({field: -1.0})

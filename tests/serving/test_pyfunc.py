@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from assay.registry.mlflow_package import save_model
 from assay.serving.bundle import Bundle
+from tests.bundles import build_bundle
 from tests.decisions import a_decision
 from tests.serving.conftest import BuildToy
 
@@ -137,3 +138,14 @@ def test_predict_requires_both_texts_for_a_model_of_pairs(build_toy: BuildToy, t
         model.predict(pd.DataFrame({"text": ["good"]}))
     with pytest.raises(MlflowException, match="row 0: text_pair is missing"):
         model.predict(pd.DataFrame({"text": ["good"], "text_pair": [None]}))
+
+
+def test_predict_returns_the_columns_of_a_labels_head(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    bundle = build_bundle(tmp_path / "bundle", {}, {}, row_labels={"bank": "money", "match": "sport"})
+    model = load_as_mlflow_does(bundle, tmp_path / "model")
+    predictions = model.predict(pd.DataFrame({"text": ["the bank and the match", "nothing"]}))
+    assert list(predictions) == ["labels", "label_probability.money", "label_probability.sport", "truncated"]
+    assert list(predictions) == model.metadata.get_output_schema().input_names()
+    assert predictions["labels"].tolist() == [["money", "sport"], []]
+    assert (predictions["label_probability.money"] > 0.5).tolist() == [True, False]

@@ -40,7 +40,7 @@ def test_recipe_page_describes_every_key_with_type_default_and_meaning() -> None
         ("training.precision", "`auto` or `fp32` or `bf16`", "`auto`"),
         ("gate.min_f1", "mapping of number > 0, ≤ 1", "**required**"),
         ("gate.slices", "section", "see below"),
-        ("model.heads", "list of `sentence` or `tokens` at least 1, at most 2", "**required**"),
+        ("model.heads", "list of `sentence` or `labels` or `tokens` at least 1, at most 3", "**required**"),
         ("source.label_map", "mapping of string", "empty"),
         ("model.lora", "section or None", "None"),
     ],

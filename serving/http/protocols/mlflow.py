@@ -21,13 +21,17 @@ from assay.serving.http.protocols.native import EntityResponse, prediction_objec
 from assay.serving.http.request_body import content_type_of, read_body
 from assay.serving.http.requests import request_options
 
+# Objects that become a column for each of their keys.
+_COLUMNS = {"probabilities": "probability", "label_probabilities": "label_probability"}
+
 
 class FlatResponse(BaseModel):
-    """The prediction for one row; also `probability.CLASS` for each class."""
+    """The prediction for one row; also `probability.CLASS` per class and `label_probability.LABEL` per label."""
 
     model_config = ConfigDict(extra="allow")
 
     label: str | None = None
+    labels: list[str] | None = None
     entities: list[EntityResponse] | None = None
     abstained: bool | None = None
     label_abstained: bool | None = None
@@ -44,11 +48,12 @@ def flat(prediction: dict[str, Any]) -> dict[str, Any]:
     """Return a prediction as a row of the data frame that MLflow's model returns."""
     values: dict[str, Any] = {}
     for name, value in prediction.items():
-        values |= (
-            {f"probability.{label}": probability for label, probability in value.items()}
-            if name == "probabilities"
-            else {name: value}
-        )
+        if name in _COLUMNS:
+            values |= {f"{_COLUMNS[name]}.{label}": probability for label, probability in value.items()}
+        elif name == "labels":
+            values[name] = [one["label"] for one in value]
+        else:
+            values[name] = value
     return values
 
 

@@ -53,11 +53,20 @@ class EntityResponse(BaseModel):
     )
 
 
+class LabelResponse(BaseModel):
+    """A label that applies, with its probability."""
+
+    label: str
+    score: float
+
+
 class RowResponse(BaseModel):
     """The prediction for one row; the keys of a head or a decision that the model does not have are absent."""
 
     label: str | None = Field(None, description="Null if it is less probable than the threshold")
     probabilities: dict[str, float] | None = None
+    labels: list[LabelResponse] | None = Field(None, description="The labels that apply; there may be none")
+    label_probabilities: dict[str, float] | None = None
     entities: list[EntityResponse] | None = None
     abstained: bool | None = Field(None, description="Whether the label or an entity is left to a person")
     label_abstained: bool | None = Field(

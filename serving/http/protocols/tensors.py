@@ -158,6 +158,8 @@ def output_names(model: ServedModel, options: PredictionOptions = ALL) -> list[s
     names = [*abstention_names(model.engine.decisions), "truncated"]
     if model.engine.tags:
         names = ["entities", *names]
+    if model.engine.row_labels:
+        names = ["labels", *([] if options.labels_only else ["label_probabilities"]), *names]
     if model.engine.labels and not options.labels_only:
         names = [*(["classes"] if options.top_k else []), "probabilities", *names]
     return ["label", *names] if model.engine.labels else names
@@ -188,8 +190,8 @@ def requested_outputs(request: InferRequest, model: ServedModel, options: Predic
 def output_tensors(predicted: PredictedRows, options: PredictionOptions) -> Iterator[dict[str, Any]]:
     """Yield all outputs of the model.
 
-    With `top_k`, `probabilities` has that many columns, and `classes` names the class of each element. A label below
-    the threshold is an empty text, since BYTES has no null.
+    With `top_k`, `probabilities` has that many columns, and `classes` names the class of each element. A class below
+    the threshold is an empty text, since BYTES has no null. `labels` holds a JSON list of the labels of each row.
     """
     engine, predictions = predicted.model.engine, predicted.predictions
     count = len(predictions)
@@ -200,6 +202,11 @@ def output_tensors(predicted: PredictedRows, options: PredictionOptions) -> Iter
         if options.top_k:
             yield _tensor("classes", "BYTES", shape, [label for row in scores for label in row])
         yield _tensor("probabilities", "FP32", shape, [score for row in scores for score in row.values()])
+    if engine.row_labels:
+        names = [[one.label for one in options.labels(prediction)] for prediction in predictions]
+        yield _tensor("labels", "BYTES", [count], [to_json(row).decode() for row in names])
+        values = [value for prediction in predictions for value in prediction.label_probabilities]
+        yield _tensor("label_probabilities", "FP32", [count, len(engine.row_labels)], values)
     if engine.tags:
         pairs = zip(predicted.rows, predictions, strict=True)
         entities = [

@@ -37,6 +37,8 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
     kinds: dict[str, tuple[str, list[int]]] = {
         "label": ("BYTES", [-1]),
         "probabilities": ("FP32", [-1, len(engine.labels)]),
+        "labels": ("BYTES", [-1]),
+        "label_probabilities": ("FP32", [-1, len(engine.row_labels)]),
         "entities": ("BYTES", [-1]),
         "abstained": ("BOOL", [-1]),
         "label_abstained": ("BOOL", [-1]),
@@ -49,7 +51,12 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in inputs],
         "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in outputs],
-        "parameters": {"labels": engine.labels, "digest": model.digest, "precision": engine.precision},
+        "parameters": {
+            "labels": engine.labels,
+            "row_labels": engine.row_labels,
+            "digest": model.digest,
+            "precision": engine.precision,
+        },
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import ROWS_PER_BATCH, Snapshot
 from assay.corpus.splitting.label_sets import LabelSets, read_label_sets
-from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION
+from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION, stratify
 from tests.snapshots import write_snapshot
 
 ROWS = [
@@ -54,3 +54,32 @@ def test_read_label_sets_of_no_rows_are_empty(tmp_path: Path) -> None:
     labels = read_label_sets(Snapshot.load(write_snapshot(tmp_path / "s", []).path))
     assert (labels.names, labels.row_count, len(labels.rows)) == ([(None, "rows")], 0, 0)
     assert labels.by_split(np.zeros(0, dtype=np.int8)).tolist() == [[0], [0], [0]]
+
+
+def test_read_label_sets_counts_each_of_several_labels_of_a_row(tmp_path: Path) -> None:
+    rows = [
+        Example("0", "a", label="x", labels=("m", "n")),
+        Example("1", "b", labels=()),
+        Example("2", "c", labels=("n",)),
+    ]
+    labels = read_label_sets(Snapshot.load(write_snapshot(tmp_path / "s", rows).path))
+    assert labels.names == [(None, "rows"), ("sentence", "x"), ("labels", "m"), ("labels", "n")]
+    assert labels.by_split(np.array([TRAIN, TEST, TEST], dtype=np.int8))[[TRAIN, TEST]].tolist() == [
+        [1, 1, 1, 1],
+        [2, 0, 0, 1],
+    ]
+
+
+def test_stratify_gives_each_split_its_share_of_every_label_of_several(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    names = ["often", "rare", "seldom"]
+    draws = random.random((600, 3)) < [0.5, 0.05, 0.15]
+    rows = [
+        Example(str(number), f"text {number}", labels=tuple(name for name, on in zip(names, row, strict=True) if on))
+        for number, row in enumerate(draws)
+    ]
+    labels = read_label_sets(Snapshot.load(write_snapshot(tmp_path / "s", rows).path))
+    keys = np.array([f"{number:016d}".encode() for number in range(600)], dtype="S16")
+    split_of = stratify(labels.by_cluster(np.arange(600)), keys, (0.8, 0.1, 0.1), seed=13)
+    counts = labels.by_split(split_of)
+    assert counts[TEST] == pytest.approx(0.1 * counts.sum(axis=0), abs=1)

@@ -9,7 +9,7 @@ from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
 from assay.evaluation.drift.logged_rows import Label, LoggedRow, read_labels, read_log
 from assay.recipes.recipe import Recipe
-from assay.serving.engine import ScoredEntity
+from assay.serving.engine import ScoredEntity, ScoredLabel
 from tests.snapshots import recipe_values
 
 RECIPE = Recipe.model_validate(
@@ -148,7 +148,7 @@ def test_read_labels_are_read_like_those_of_the_source(tmp_path: Path) -> None:
     ("row", "message"),
     [
         ("{", "not valid JSON: .*, in row 2; fix the file of labels"),
-        ({"label": "up"}, r"row 2 is not a label \(id is missing\); it needs id, and label or entities"),
+        ({"label": "up"}, r"row 2 is not a label \(id is missing\); it needs id, and label, labels or entities"),
         ({"id": "a", "label": [1]}, r"row 2 is not a label \(label is not text: "),
         ({"id": "a", "entities": 5}, "row 2 is not a label"),
         ({"id": "a", "entities": [{"start": 0}]}, "row 2 is not a label"),
@@ -192,3 +192,16 @@ def test_read_log_takes_what_was_left_to_people(
     assert isinstance(result, LoggedRow)
     prediction = result.prediction
     assert (prediction.label_abstained, prediction.abstained) == (label, row)
+
+
+def test_read_log_and_read_labels_read_several_labels(tmp_path: Path) -> None:
+    labels = read_labels(write(tmp_path / "labels.jsonl", {"id": "a", "labels": [1, "b", "b"]}), RECIPE)
+    assert labels["a"].labels == ("b", "up")  # by the label map
+    row = logged("a", labels=[{"label": "up", "score": 0.8}], label_confidence=0.7)
+    result = read_one(tmp_path, row, labels["a"])
+    assert isinstance(result, LoggedRow)
+    assert result.prediction.gold_labels == ("b", "up")
+    assert result.prediction.predicted_labels == (ScoredLabel("up", 0.8),)
+    assert result.prediction.label_probabilities == (0.7,)
+    with pytest.raises(AssayError, match=r"row 1 is not a label \(labels is not a list of labels: b\)"):
+        read_labels(write(tmp_path / "labels.jsonl", {"id": "a", "labels": "b"}), RECIPE)

@@ -20,7 +20,8 @@ from assay.models.network import build_network
 from assay.models.tokenizer import load_tokenizer, save_tokenizer
 from assay.recipes.recipe import Head, ModelSection
 
-LABELS, TAGS = ["down", "up", "flat"], ["O", "B-ORG", "I-ORG"]
+LABELS, TAGS, TOPICS = ["down", "up", "flat"], ["O", "B-ORG", "I-ORG"], ["money", "sport", "weather", "war"]
+NAMES = {"sentence": LABELS, "tokens": TAGS, "labels": TOPICS}
 TEXTS = ["The weather in Berlin is fine today", "shares fall", "a"]
 
 
@@ -32,9 +33,9 @@ def make_checkpoint(tmp_path: Path) -> Any:
         folder = tmp_path / "checkpoint"
         folder.mkdir()
         section = ModelSection(encoder=str(encoder), heads=heads, max_length=32)
-        labels, tags = LABELS if "sentence" in heads else [], TAGS if "tokens" in heads else []
+        labels, tags, topics = (NAMES[head] if head in heads else [] for head in ("sentence", "tokens", "labels"))
         torch.manual_seed(1)
-        network = build_network(section, len(labels), len(tags), config=config).eval()
+        network = build_network(section, len(labels), len(tags), len(topics), config=config).eval()
         tokenizer = load_tokenizer(section)
         save_tokenizer(tokenizer, folder)
         for parameter in network.parameters():
@@ -43,6 +44,7 @@ def make_checkpoint(tmp_path: Path) -> Any:
         manifest = CheckpointManifest(
             labels=labels,
             tags=tags,
+            row_labels=topics,
             pair=False,
             max_length=32,
             cleaning=Cleaning(),
@@ -56,7 +58,7 @@ def make_checkpoint(tmp_path: Path) -> Any:
 
 def logits_of(checkpoint: Checkpoint, folder: Path, text: str, head: str) -> tuple[np.ndarray, np.ndarray, Any]:
     """Return the logits of the checkpoint and of the ONNX file in the folder."""
-    reader: Any = pipeline("text-classification" if head == "sentence" else "token-classification", str(folder))
+    reader: Any = pipeline("token-classification" if head == "tokens" else "text-classification", str(folder))
     encoded = reader.tokenizer(text, return_tensors="pt", truncation=True)
     with torch.no_grad():
         network = checkpoint.network()
@@ -75,6 +77,8 @@ def logits_of(checkpoint: Checkpoint, folder: Path, text: str, head: str) -> tup
         ("bert", ["tokens"]),
         ("bert", ["sentence", "tokens"]),
         ("deberta", ["sentence", "tokens"]),
+        ("bert", ["labels"]),
+        ("deberta", ["sentence", "labels"]),
     ],
 )
 def test_pipeline_and_onnx_predict_as_the_checkpoint(
@@ -91,11 +95,14 @@ def test_pipeline_and_onnx_predict_as_the_checkpoint(
             read = reader(text)
             if head == "sentence":
                 assert read[0]["label"] == LABELS[int(wanted.argmax())]
+            elif head == "labels":  # each label by itself, so that the probabilities do not add up to 1
+                scores = {one["label"]: one["score"] for one in reader(text, top_k=None)}
+                assert [scores[name] for name in TOPICS] == pytest.approx(1 / (1 + np.exp(-wanted[0])), abs=1e-4)
             else:
                 best = [TAGS[tag] for tag in wanted[0].argmax(-1)]
                 assert all(word["entity"] == best[word["index"]] for word in read)
         metadata = {entry.key: entry.value for entry in onnx.load(folder / "onnx" / "model.onnx").metadata_props}
-        assert json.loads(metadata["labels"]) == (LABELS if head == "sentence" else TAGS)
+        assert json.loads(metadata["labels"]) == NAMES[head]
         assert (metadata["bundle"], metadata["max_length"]) == ("abc", "32")
         # transformers 4, which optimum needs, has no other class that reads any tokenizer.json.
         config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))

@@ -57,9 +57,10 @@ def test_tool_layout_says_why_nothing_can_be_read() -> None:
     documents = [{"id": row, "text": f"Acme opens plant {row}", "label": ["good", "new"]} for row in range(20)]
 
     with pytest.raises(AssayError) as error:
-        find_layout(documents, Choices(entities=NONE))
+        find_layout(documents, Choices(entities=NONE, labels=NONE))
 
     assert str(error.value) == (
         "these are documents of doccano, but they give neither classes nor entities: text has several classes: "
-        "['good', 'new']; keep one class per text in the tool; Assay predicts one"
+        "['good', 'new']; keep one class per text in the tool, or export lists of labels for a labels head "
+        "(source.fields.labels)"
     )

@@ -32,7 +32,8 @@ def test_health_and_metadata_have_the_fields_of_the_protocol(client: TestClient,
         assert (model["name"], model["versions"], model["platform"]) == ("toy", ["3"], "onnxruntime_onnx")
         assert model["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
         assert {"name": "probabilities", "datatype": "FP32", "shape": [-1, 2]} in model["outputs"]
-        assert model["parameters"] == {"labels": toy.manifest.labels, "digest": toy.digest, "precision": "fp32"}
+        labels = {"labels": toy.manifest.labels, "row_labels": []}
+        assert model["parameters"] == {**labels, "digest": toy.digest, "precision": "fp32"}
 
 
 @pytest.mark.parametrize("path", ["/v2/models/toy/infer", "/v2/models/toy/versions/3/infer"])
