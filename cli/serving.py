@@ -12,6 +12,7 @@ from assay.serving.http.listening import check_port
 from assay.serving.http.server_settings import (
     MAX_BYTES,
     MAX_DAYS,
+    MAX_PORT,
     MAX_ROWS,
     MAX_SECONDS,
     MAX_THREADS,
@@ -34,6 +35,14 @@ def serve(
     ],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.", envvar="AIP_HTTP_PORT")] = 8080,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_PORT,
+            help="Port for the Open Inference Protocol over gRPC; needs assay[grpc]. [default: none]",
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, max=MAX_THREADS, help="Batches at the same time. [default: one per CPU]")
     ] = None,
@@ -116,6 +125,7 @@ def serve(
         more_models=tuple(model[1:]),
         host=host,
         port=port,
+        grpc_port=grpc_port,
         threads=threads,
         follow=follow,
         token=read_token(token),

@@ -34,12 +34,19 @@ class ConfidentShare:
 
 
 def scored_predictions(rows: Sequence[LabelledPrediction], head: Head) -> ScoredPredictions:
-    """Return the predictions of a head for its labelled rows: one class per row, or every predicted entity."""
+    """Return the predictions of a head for its labelled rows: one class per row, or every predicted label or entity."""
     labelled = rows_of(rows, head)
     if head == "tokens":
         confidence, right = entity_outcomes_of(labelled)
         clusters = [row.own_cluster for row in labelled for _ in row.predicted_entities]
         return ScoredPredictions(confidence, right, clusters)
+    if head == "labels":
+        applied = [(one, row) for row in labelled for one in row.predicted_labels]
+        return ScoredPredictions(
+            np.array([one.score for one, _ in applied], dtype=np.float64),
+            np.array([one.label in (row.gold_labels or ()) for one, row in applied], dtype=np.bool_),
+            [row.own_cluster for _, row in applied],
+        )
     return ScoredPredictions(
         np.array([max(row.probabilities) for row in labelled], dtype=np.float64),
         np.array([row.predicted == row.gold for row in labelled], dtype=np.bool_),

@@ -17,6 +17,7 @@ def gate_label_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
         return []
     known: dict[Head, Mapping[str, int]] = {
         "sentence": snapshot.manifest.labels,
+        "labels": snapshot.manifest.row_labels,
         "tokens": snapshot.manifest.entity_labels,
     }
     unknown = {head: [name for name in rule if name not in known[head]] for head, rule in rules.items()}

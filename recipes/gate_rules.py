@@ -13,7 +13,7 @@ from assay.recipes.yaml_booleans import misread_name, quote_hint
 Share = Annotated[float, Field(gt=0, le=1)]
 MinRecall = dict[Head, Annotated[dict[str, Share], Field(min_length=1)]]
 
-KINDS: dict[Head, str] = {"sentence": "class", "tokens": "entity type"}
+KINDS: dict[Head, str] = {"sentence": "class", "labels": "label", "tokens": "entity type"}
 
 
 class PrecisionAt(StrictModel):
@@ -23,7 +23,7 @@ class PrecisionAt(StrictModel):
         gt=0,
         le=1,
         description="Share of the predictions that count, the most confident ones: rows for sentence, predicted "
-        "entities for tokens",
+        "labels for labels, predicted entities for tokens",
     )
     precision: float = Field(gt=0, le=1, description="Minimum share of them that is right")
 

@@ -205,6 +205,7 @@ class Recipe(StrictModel):
         """Refuse classes and entity types that the recipe itself does not allow; the data checks compare the rows."""
         allowed: dict[Head, tuple[str, list[str] | None]] = {
             "sentence": ("validation.labels", self.validation.labels),
+            "labels": ("validation.row_labels", self.validation.row_labels),
             "tokens": ("validation.entity_labels", self.validation.entity_labels),
         }
         for head, rule in self.gate.min_recall.items():
@@ -227,6 +228,7 @@ class Recipe(StrictModel):
                 )
         labels: dict[Head, list[str] | None] = {
             "sentence": self.validation.labels,
+            "labels": self.validation.row_labels,
             "tokens": self.validation.entity_labels,
         }
         check_decisions(self.decision, self.heads, labels)

@@ -102,7 +102,7 @@ def test_messages_name_no_page_of_a_checkout() -> None:
     assert len(files) > 100
     for file in files:
         for node in messages(file):
-            assert not re.search(r"\bdocs/\S*\.md", node.value), f"{file}:{node.lineno}: {node.value}"
+            assert not re.search(r"\bdocs/\S*\.md", str(node.value)), f"{file}:{node.lineno}: {node.value!r}"
 
 
 def messages(file: Path) -> Iterator[ast.Constant]:

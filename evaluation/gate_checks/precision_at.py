@@ -10,7 +10,7 @@ from assay.evaluation.verdict import Check
 from assay.recipes.recipe import Head
 
 METRIC = "precision_at_coverage"
-_NOUNS: dict[Head, str] = {"sentence": "rows", "tokens": "entities"}
+_NOUNS: dict[Head, str] = {"sentence": "rows", "labels": "labels", "tokens": "entities"}
 
 
 def check_precision_at(context: GateContext[Any], head: Head) -> Check:

@@ -13,7 +13,7 @@ from assay.evaluation.verdict import Check
 from assay.recipes.gate_rules import KINDS
 from assay.recipes.recipe import Head
 
-_NOUNS: dict[Head, str] = {"sentence": "rows", "tokens": "entities"}
+_NOUNS: dict[Head, str] = {"sentence": "rows", "labels": "labels", "tokens": "entities"}
 _REMEDY = "add training rows with it"
 
 
@@ -36,8 +36,7 @@ def check_recall(context: GateContext[Any], head: Head, name: str) -> Check:
         why = reaches(share.interval, threshold, f"test rows with the {KINDS[head]}")
     else:
         gap = f"below gate.min_recall.{head} by {threshold - share.value:.3f}"
-        missed = _missed_classes(rows, name) if head == "sentence" else _missed_entities(rows, name)
-        why = "; ".join([gap, missed, _REMEDY])
+        why = "; ".join([gap, *_missed(rows, head, name), _REMEDY])
     return Check(
         name=title,
         measured=f"{share.interval}, {share.count(_NOUNS[head])}",
@@ -57,6 +56,9 @@ def _cases(rows: Sequence[LabelledPrediction], head: Head, name: str) -> tuple[l
     if head == "sentence":
         members = [row for row in rows if row.gold == name]
         return [row.predicted == name for row in members], [row.own_cluster for row in members]
+    if head == "labels":
+        members = [row for row in rows if name in (row.gold_labels or ())]
+        return [name in row.applied for row in members], [row.own_cluster for row in members]
     cases = [
         (entity in row.predicted_spans, row.own_cluster)
         for row in rows
@@ -64,6 +66,13 @@ def _cases(rows: Sequence[LabelledPrediction], head: Head, name: str) -> tuple[l
         if entity.label == name
     ]
     return [found for found, _ in cases], [cluster for _, cluster in cases]
+
+
+def _missed(rows: Sequence[LabelledPrediction], head: Head, name: str) -> list[str]:
+    """Return what was predicted in place of the missed ones; a missed label has nothing in its place."""
+    if head == "labels":
+        return []
+    return [_missed_classes(rows, name) if head == "sentence" else _missed_entities(rows, name)]
 
 
 def _missed_classes(rows: Sequence[LabelledPrediction], name: str) -> str:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -17,12 +17,21 @@ def _is_closed(path: str) -> bool:
     return False
 
 
+def is_authorised(headers: Mapping[str, str], token: str | None) -> bool:
+    """Return whether the headers carry the token; without one, all requests are authorised."""
+    if token is None:
+        return True
+    # The name of a scheme has no case (RFC 9110, section 11.1).
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode("latin-1"), token.encode())
+
+
 class BearerToken:
     """Middleware that requires a bearer token, except for reading the open paths."""
 
     def __init__(self, app: ASGIApp, token: str, is_open: Callable[[str], bool] = _is_closed) -> None:
         self._app = app
-        self._token = token.encode()
+        self._token = token
         self._is_open = is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,9 +49,7 @@ class BearerToken:
     def _is_authorised(self, scope: Scope) -> bool:
         if scope["method"] in ("GET", "HEAD") and self._is_open(scope["path"]):
             return True
-        # The name of a scheme has no case (RFC 9110, section 11.1).
-        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and secrets.compare_digest(token.strip().encode("latin-1"), self._token)
+        return is_authorised(Headers(scope=scope), self._token)
 
 
 class HostNames:

@@ -19,6 +19,7 @@ from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.context import Context
 from assay.serving.http.error_responses import Refusal
+from assay.serving.http.grpc_service import GrpcServer
 from assay.serving.http.headers import ResponseHeaders
 from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.model_set import ModelSet
@@ -64,17 +65,22 @@ def make_app(
     access_log = AccessLog(settings.access_log, metrics) if settings.access_log else None
     telemetry = start_telemetry() if settings.otel else None
     context = Context(models, model_calls, metrics, log)
+    grpc = GrpcServer(settings, context, access_log) if settings.grpc_port is not None else None
     metrics.watch_queue(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
+            if grpc is not None:
+                await grpc.start()
             if background is None:
                 yield
             else:
                 async with background():
                     yield
         finally:
+            if grpc is not None:
+                await grpc.stop()
             batcher.stop()
             for stop in (part.stop for part in (log, access_log, telemetry) if part is not None):
                 stop()
@@ -95,6 +101,7 @@ def make_app(
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
+    app.state.grpc = grpc
     app.state.shedder = Shedder(model_calls, metrics, access_log)
     return app
 

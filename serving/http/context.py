@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -19,7 +19,7 @@ from assay.serving.http.request_ids import begin_of
 from assay.serving.http.requests import check_rows
 from assay.serving.http.server_metrics import ServerMetrics
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,14 @@ class Context:
             self.log.record(request, predicted)
         return predicted
 
-    def with_metrics(self, protocol: str, endpoint: Endpoint) -> Endpoint:
+    def with_metrics(
+        self, protocol: str, endpoint: Callable[[Request], Awaitable[Result]]
+    ) -> Callable[[Request], Awaitable[Result]]:
         """Return the endpoint, wrapped so that the metrics count its successes, failures and seconds."""
         success = self.metrics.success.labels(protocol)
         duration = self.metrics.duration.labels(protocol)
 
-        async def run(request: Request) -> Response:
+        async def run(request: Request) -> Result:
             begin = begin_of(request)
             try:
                 response = await endpoint(request)

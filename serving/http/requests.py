@@ -44,12 +44,13 @@ def parse(schema: type[Schema], body: bytes, row_keys: Collection[int | str] = R
     try:
         return schema.model_validate_json(body)
     except ValidationError as error:
-        raise _refusal(error, row_keys) from None
+        raise refusal_of(error, row_keys) from None
     except RecursionError:
         raise errors.Refusal(400, "the body is nested too deeply", "invalid") from None
 
 
-def _refusal(error: ValidationError, row_keys: Collection[int | str]) -> errors.Refusal:
+def refusal_of(error: ValidationError, row_keys: Collection[int | str] = ROW_KEYS) -> errors.Refusal:
+    """Return the 400 or 422 for what does not match a schema; `row_keys` is that of `parse`."""
     # The alternatives of a union fail each by itself: the one that came furthest is the one that the client means.
     fault = max(error.errors(include_url=False, include_context=False), key=lambda fault: len(fault["loc"]))
     if fault["type"] == "json_invalid":

@@ -17,7 +17,7 @@ from assay.serving.http.active_model import ActiveModel, load_model
 from assay.serving.http.app import Background, make_app
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.follower import Follower
-from assay.serving.http.listening import bound_sockets, listen
+from assay.serving.http.listening import bound_sockets, check_free, listen
 from assay.serving.http.server_lifecycle import run
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Settings
@@ -32,6 +32,8 @@ def serve(settings: Settings) -> None:
         AssayError: the address is in use, or the model is missing or does not load.
     """
     with bound_sockets(settings.host, settings.port) as sockets:
+        if settings.grpc_port:
+            check_free(settings.host, settings.grpc_port, "--grpc-port")
         _serve(settings, sockets)
 
 

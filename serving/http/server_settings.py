@@ -74,6 +74,8 @@ class Settings:
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=MAX_PORT)] = 8080
     """Port to listen on; 0 selects any free one."""
+    grpc_port: Annotated[int, Field(ge=0, le=MAX_PORT)] | None = None
+    """Port for gRPC; 0 selects any free one, None speaks HTTP only."""
     threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None
     """Number of batches that run at the same time, each on one CPU; None uses all CPUs of this process."""
     follow: Seconds = 30.0

@@ -55,7 +55,7 @@ def binary_response(head: dict[str, Any], tensors: Sequence[tuple[dict[str, Any]
     outputs, blobs = [], []
     for tensor, binary in tensors:
         if binary:
-            blobs.append(_pack(tensor))
+            blobs.append(pack(tensor))
             fields = {name: value for name, value in tensor.items() if name != "data"}
             outputs.append({**fields, "parameters": {"binary_data_size": len(blobs[-1])}})
         else:
@@ -79,7 +79,7 @@ def _with_data(tensors: Sequence[InputTensor], data: memoryview) -> list[InputTe
                 "send the size of the tensor",
                 "invalid",
             )
-        complete.append(tensor.model_copy(update={"data": list(_unpack(tensor.name, data[:size]))}))
+        complete.append(tensor.model_copy(update={"data": list(unpack(tensor.name, data[:size]))}))
         data = data[size:]
     if data:
         raise errors.Refusal(
@@ -88,7 +88,12 @@ def _with_data(tensors: Sequence[InputTensor], data: memoryview) -> list[InputTe
     return complete
 
 
-def _unpack(name: str, data: memoryview) -> Iterator[str]:
+def unpack(name: str, data: memoryview) -> Iterator[str]:
+    """Yield the texts of a binary tensor: each has its length in front of it, in 4 bytes.
+
+    Raises:
+        Refusal: 422, a text ends after the tensor, or is not UTF-8.
+    """
     position, number = 0, 0
     while position < len(data):
         begin = position + _LENGTH.size
@@ -107,7 +112,8 @@ def _invalid_element(name: str, number: int, fault: str) -> errors.Refusal:
     return errors.Refusal(422, f"row {number}: {name} {fault}", "invalid", row=number)
 
 
-def _pack(tensor: dict[str, Any]) -> bytes:
+def pack(tensor: dict[str, Any]) -> bytes:
+    """Return the data of an output tensor as binary data."""
     data = tensor["data"]
     if tensor["datatype"] == "FP32":
         return np.asarray(data, dtype="<f4").tobytes()

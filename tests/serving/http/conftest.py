@@ -63,7 +63,18 @@ def rewrite(bundle: Bundle, model: onnx.ModelProto, **changes: Any) -> Bundle:
 
 def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, Batcher, ServerMetrics]:
     """Return the parts of a server; options are those of `Limits`, or `token`, `host`, `threads`, `origin`."""
-    names = ("token", "host", "port", "allowed_hosts", "cors_origins", "access_log", "otel", "drain", "log")
+    names = (
+        "token",
+        "host",
+        "port",
+        "allowed_hosts",
+        "cors_origins",
+        "access_log",
+        "otel",
+        "drain",
+        "log",
+        "grpc_port",
+    )
     server_options = {name: options.pop(name) for name in names if name in options}
     threads, origin = options.pop("threads", 1), options.pop("origin", Origin("toy", "3", "champion"))
     settings = Settings(model=str(bundle.folder), limits=Limits(**options), **server_options)
@@ -97,7 +108,8 @@ class Listening:
 
     def __init__(self, parts: tuple[Settings, ActiveModel, Batcher, ServerMetrics]) -> None:
         self.settings, self.active_model, self.batcher, self.metrics = parts
-        config = configure(make_app(*parts), self.settings)
+        self.app = make_app(*parts)
+        config = configure(self.app, self.settings)
         self.server = DrainingServer(config, self.active_model, self.settings.drain)
         sockets = listeners(bind("127.0.0.1", self.settings.port))
         self._thread = threading.Thread(target=self.server.run, args=[sockets])

@@ -46,10 +46,10 @@ def receive(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(first.split()[1]), headers, body
 
 
-def refused(server: Listening, protocol: str) -> float:
+def refused(server: Listening, protocol: str, reason: str = "overloaded") -> float:
     families = text_string_to_metric_families(server.metrics.render().decode())
     samples = [sample for family in families for sample in family.samples if sample.name.endswith("failure_total")]
-    labels = {"protocol": protocol, "reason": "overloaded"}
+    labels = {"protocol": protocol, "reason": reason}
     return sum(sample.value for sample in samples if sample.labels == labels)
 
 

@@ -68,7 +68,7 @@ def test_metadata_describes_the_tensors_of_labels(client: TestClient) -> None:
     assert client.get("/model").json()["row_labels"] == ["money", "sport", "weather"]
 
 
-def test_prediction_log_holds_labels_and_how_sure_the_model_is(expected: list[Any]) -> None:
-    fields = _fields(Row(TEXTS[0]), expected[0])
+def test_prediction_log_holds_labels_and_how_sure_the_model_is(bundle: Bundle, expected: list[Any]) -> None:
+    fields = _fields(Row(TEXTS[0]), expected[0], Engine(bundle, threads=1))
     assert [one["label"] for one in fields["labels"]] == ["money", "weather"]
     assert fields["label_confidence"] == pytest.approx(expected[0].label_probabilities[0], abs=1e-4)

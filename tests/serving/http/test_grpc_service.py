@@ -1,0 +1,184 @@
+"""gRPC, by Triton's client and by plain messages."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle
+from assay.serving.http.protocols.grpc_messages import load_messages
+from tests.ports import free_port
+from tests.servers import serving
+from tests.serving.http.conftest import Listen, Listening
+from tests.serving.http.test_shedding import refused
+from tests.waiting import wait_until
+
+grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+client_module = pytest.importorskip("tritonclient.grpc", reason="tritonclient[grpc] is not installed")
+messages = client_module.service_pb2
+TOKEN = "t" * 16
+
+
+@pytest.fixture
+def server(listen: Listen, toy: Bundle, tmp_path: Path) -> Listening:
+    """Return a server that speaks gRPC, too."""
+    return listen(toy, grpc_port=0, access_log=str(tmp_path / "access.jsonl"))
+
+
+@pytest.fixture
+def client(server: Listening) -> Iterator[Any]:
+    """Yield Triton's client of the server."""
+    with client_module.InferenceServerClient(address(server)) as client:
+        yield client
+
+
+def address(server: Listening) -> str:
+    return f"127.0.0.1:{server.app.state.grpc.port}"
+
+
+def text_input(*texts: str, datatype: str = "BYTES") -> Any:
+    tensor = client_module.InferInput("text", [len(texts)], datatype)
+    tensor.set_data_from_numpy(np.array([text.encode() for text in texts], dtype=object))
+    return tensor
+
+
+def test_grpc_predicts_for_tritons_client(client: Any) -> None:
+    result = client.infer("toy", [text_input("good Apple", "bad")], request_id="a1")
+    assert [label.decode() for label in result.as_numpy("label")] == ["up", "down"]
+    assert result.as_numpy("probabilities").shape == (2, 2)
+    assert result.as_numpy("truncated").tolist() == [False, False]
+    assert json.loads(result.as_numpy("entities")[0])[0]["text"] == "Apple"
+    response = result.get_response()
+    assert (response.id, response.model_name, response.model_version) == ("a1", "toy", "3")
+
+
+def test_grpc_leaves_out_outputs_and_takes_options(client: Any) -> None:
+    outputs = [client_module.InferRequestedOutput("classes")]
+    result = client.infer("toy", [text_input("good")], outputs=outputs, parameters={"top_k": 1})
+    assert [output.name for output in result.get_response().outputs] == ["classes"]
+    assert result.as_numpy("classes").tolist() == [[b"up"]]
+
+
+def test_grpc_describes_server_and_models(client: Any, server: Listening) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("toy", "3")
+    assert client.get_server_metadata().name == "assay"
+    metadata = client.get_model_metadata("toy")
+    assert ([tensor.name for tensor in metadata.inputs], metadata.platform) == (["text"], "onnxruntime_onnx")
+    [entry] = client.get_model_repository_index().models
+    assert (entry.name, entry.version, entry.state) == ("toy", "3", "READY")
+    server.active_model.draining = True
+    assert not client.is_server_ready()
+    assert not client.is_model_ready("toy")
+
+
+def test_grpc_predicts_typed_contents_and_responds_with_such(server: Listening) -> None:
+    # Given a client that was generated from the protocol file, whose tensors are typed,
+    request = messages.ModelInferRequest(model_name="toy")
+    request.inputs.add(name="text", datatype="BYTES", shape=[2]).contents.bytes_contents.extend([b"good", b"bad"])
+    with grpc.insecure_channel(address(server)) as channel:
+        call = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=messages.ModelInferRequest.SerializeToString,
+            response_deserializer=messages.ModelInferResponse.FromString,
+        )
+        response = call(request)
+        outputs = {output.name: output.contents for output in response.outputs}
+        assert list(outputs["label"].bytes_contents) == [b"up", b"down"]
+        assert len(outputs["probabilities"].fp32_contents) == 4
+        assert not response.raw_output_contents
+        # then a text that is not UTF-8 is named.
+        request.inputs[0].contents.bytes_contents[1] = b"\xff"
+        with pytest.raises(grpc.RpcError, match="row 1: text is not UTF-8"):
+            call(request)
+
+
+def status_of(error: pytest.ExceptionInfo[Any]) -> str:
+    return str(error.value.status()).removeprefix("StatusCode.")
+
+
+def test_grpc_reports_faults_as_statuses(client: Any, server: Listening) -> None:
+    huge = text_input("a")
+    huge.set_shape([2**62])
+    faults: list[tuple[str, dict[str, Any], str, str]] = [
+        ("none", {"inputs": [text_input("good")]}, "NOT_FOUND", "there is no model none"),
+        ("toy", {"inputs": [text_input(" ")]}, "INVALID_ARGUMENT", "row 0: text is blank"),
+        ("toy", {"inputs": [text_input("a")], "parameters": {"top_k": 0}}, "INVALID_ARGUMENT", "top_k"),
+        ("toy", {"inputs": []}, "INVALID_ARGUMENT", "inputs are none"),
+        ("toy", {"inputs": [huge]}, "INVALID_ARGUMENT", "shape"),
+    ]
+    for name, arguments, status, message in faults:
+        with pytest.raises(client_module.InferenceServerException, match=message) as error:
+            client.infer(name, **arguments)
+        assert status_of(error) == status
+    assert refused(server, "grpc", "invalid") == 4
+
+
+def test_grpc_shares_queue_shedding_and_metrics(client: Any, server: Listening, tmp_path: Path) -> None:
+    client.infer("toy", [text_input("good")], headers={"x-request-id": "abc"})
+    assert 'assay_inference_request_success_total{protocol="grpc"} 1.0' in server.metrics.render().decode()
+    assert (server.metrics.render().decode().count("assay_inference_count_total 1.0")) == 1
+    server.batcher._waiting_tokens += 10**9
+    with pytest.raises(client_module.InferenceServerException, match="the server is busy") as error:
+        client.infer("toy", [text_input("good")])
+    server.batcher._waiting_tokens -= 10**9
+    assert status_of(error) == "RESOURCE_EXHAUSTED"
+    assert refused(server, "grpc") == 1
+    # The client's own deadline is that of the request.
+    client.infer("toy", [text_input("good")], client_timeout=10)
+    lines = tmp_path / "access.jsonl"
+    wait_until(lambda: lines.read_text().count("\n") == 3)
+    first, second, _ = map(json.loads, lines.read_text().splitlines())
+    assert (first["id"], first["status"], second["status"]) == ("abc", 200, 429)
+
+
+def test_grpc_needs_the_token_except_for_probes(listen: Listen, toy: Bundle) -> None:
+    server = listen(toy, grpc_port=0, token=TOKEN)
+    with client_module.InferenceServerClient(address(server)) as client:
+        assert client.is_server_ready()
+        for headers in (None, {"authorization": "Bearer wrong"}):
+            with pytest.raises(client_module.InferenceServerException, match="token") as error:
+                client.infer("toy", [text_input("good")], headers=headers)
+            assert status_of(error) == "UNAUTHENTICATED"
+        right = {"authorization": f"bearer {TOKEN}"}
+        assert client.infer("toy", [text_input("good")], headers=right).as_numpy("label")[0] == b"up"
+
+
+def test_grpc_names_the_extra_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
+    with pytest.raises(AssayError, match=r"--grpc-port needs gRPC, which is not installed; pip install"):
+        load_messages()
+
+
+@pytest.mark.slow  # a server as a process
+def test_serve_speaks_grpc_until_it_is_stopped(toy: Bundle, tmp_path: Path) -> None:
+    port = free_port()
+    with serving(toy.folder, tmp_path / "log", "--grpc-port", str(port)) as server:
+        with client_module.InferenceServerClient(f"127.0.0.1:{port}") as client:
+            assert client.infer("toy", [text_input("good")]).as_numpy("label")[0] == b"up"
+            server.terminate()
+            wait_until(lambda: not is_live(client))
+        assert server._process is not None
+        assert server._process.wait(30) == 128 + signal.SIGTERM
+
+
+def is_live(client: Any) -> bool:
+    try:
+        return bool(client.is_server_live())
+    except client_module.InferenceServerException:
+        return False
+
+
+def test_grpc_limits_the_size_of_a_message(listen: Listen, toy: Bundle) -> None:
+    server = listen(toy, grpc_port=0, body=1000)
+    with client_module.InferenceServerClient(address(server)) as client:
+        with pytest.raises(client_module.InferenceServerException, match="larger than max"):
+            client.infer("toy", [text_input("good " * 400)])
+        assert client.is_server_live()
