@@ -59,14 +59,21 @@ def test_train_measures_labels_on_the_labelled_test_rows(first: TrainingOutcome,
 
 def test_train_leaves_a_champion_that_predicts_any_number_of_labels(first: TrainingOutcome) -> None:
     engine = Engine(open_bundle("models:/topics@champion", tracking_uri=first.tracking_uri))
-    rows = [Row("Altex talks of the bank and the storm again belis"), Row("Altex talks of nothing today cara")]
-    both, neither = engine.predict(rows)
-    assert [one.label for one in both.labels] == ["money", "weather"]
-    assert neither.labels == ()
-    assert (both.label, both.probabilities, both.entities) == (None, (), ())
-    for one in both.labels:
-        place = engine.row_labels.index(one.label)
-        assert one.score == both.label_probabilities[place] >= engine.label_thresholds[place]
+    rows = label_rows(100, 5)
+    predictions = engine.predict([Row(row["text"]) for row in rows])
+    exact = [
+        {one.label for one in prediction.labels} == set(row["topics"])
+        for row, prediction in zip(rows, predictions, strict=True)
+        if row["topics"] is not None
+    ]
+    assert sum(exact) > 0.7 * len(exact)
+    assert {len(prediction.labels) for prediction in predictions} >= {0, 1, 2}
+    for prediction in predictions:
+        assert (prediction.label, prediction.probabilities, prediction.entities) == (None, (), ())
+        scores = zip(engine.row_labels, prediction.label_probabilities, engine.label_thresholds, strict=True)
+        assert [(one.label, one.score) for one in prediction.labels] == [
+            (name, score) for name, score, threshold in scores if score >= threshold
+        ]
 
 
 @pytest.mark.slow  # trains a second model
