@@ -39,7 +39,7 @@ PROMISES = (0.9, 0.95, 0.99)
 CONFIDENCE = 0.95
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 1.0)
 RESAMPLES, QUICK_RESAMPLES = 200, 20
-NAMES: dict[Head, str] = {"sentence": "classes", "tokens": "entities"}
+NAMES: dict[Head, str] = {"sentence": "classes", "labels": "labels", "tokens": "entities"}
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,14 @@ def decidable(rows: Sequence[LabelledPrediction], head: Head) -> DecidablePredic
         names = [row.own_cluster for row in labelled for _ in row.predicted_entities]
         types = [entity.label for row in labelled for entity in row.predicted_entities]
         return DecidablePredictions(types, confidence, right, cluster_codes(names))
+    if head == "labels":
+        applied = [(one, row) for row in labelled for one in row.predicted_labels]
+        return DecidablePredictions(
+            labels=[one.label for one, _ in applied],
+            confidence=np.array([one.score for one, _ in applied], dtype=np.float64),
+            right=np.array([one.label in (row.gold_labels or ()) for one, row in applied], dtype=np.bool_),
+            clusters=cluster_codes([row.own_cluster for _, row in applied]),
+        )
     return DecidablePredictions(
         labels=[str(row.predicted) for row in labelled],
         confidence=np.array([max(row.probabilities) for row in labelled], dtype=np.float64),
@@ -155,7 +163,7 @@ def _evidence(predictions: DecidablePredictions, decision: Decision) -> Decision
 
 
 def calibrated(rows: Sequence[LabelledPrediction], calibration: Calibration) -> list[LabelledPrediction]:
-    """Return uncalibrated predictions as they are after calibration."""
+    """Return uncalibrated predictions as they are after calibration; the labels that apply stay (`with_labels`)."""
     return [_calibrated(row, calibration) for row in rows]
 
 
@@ -166,6 +174,9 @@ def _calibrated(row: LabelledPrediction, calibration: Calibration) -> LabelledPr
         row,
         probabilities=tuple(calibration.probabilities(np.array(row.probabilities)).tolist())
         if row.probabilities
+        else (),
+        label_probabilities=tuple(calibration.label_probabilities(np.array(row.label_probabilities)).tolist())
+        if row.label_probabilities
         else (),
         predicted_entities=tuple(replace(entity, score=float(score)) for entity, score in entities),
     )

@@ -1,6 +1,7 @@
 """Probabilities and thresholds of a labels head, fitted on validation rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from assay.evaluation.platt_scaling import LEAST_ROWS, remaining_doubt, slope_an
 from assay.evaluation.statistics import Bools, Floats
 from assay.models.label_thresholds import choose_thresholds
 from assay.serving.calibration import Calibration, LabelCalibration
+from assay.serving.predictions import ScoredLabel
 
 # With fewer rows that have a label, or that have it not, its probability stays as the model gives it.
 LEAST_OF_LABEL = 5
@@ -47,6 +49,18 @@ def fit_label_thresholds(
     """
     probabilities, gold = label_table(rows_of(rows, "labels"), names)
     return choose_thresholds(calibration.label_probabilities(probabilities), gold)
+
+
+def with_labels(
+    rows: Sequence[LabelledPrediction], names: Sequence[str], thresholds: Sequence[float]
+) -> list[LabelledPrediction]:
+    """Return calibrated predictions with the labels that apply from these thresholds."""
+
+    def applied(row: LabelledPrediction) -> tuple[ScoredLabel, ...]:
+        triples = zip(names, row.label_probabilities, thresholds, strict=True)
+        return tuple(ScoredLabel(name, value) for name, value, threshold in triples if value >= threshold)
+
+    return [replace(row, predicted_labels=applied(row)) for row in rows]
 
 
 def label_table(rows: Sequence[LabelledPrediction], names: Sequence[str]) -> tuple[Floats, Bools]:

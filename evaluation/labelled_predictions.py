@@ -19,7 +19,9 @@ from assay.serving.engine import Engine, Prediction, Row, ScoredEntity, ScoredLa
 
 PREDICTIONS = "rows.parquet"
 ROWS_PER_CHUNK = 1_000
-_SCORED_LABEL_TYPE = pa.struct([pa.field("label", pa.string()), pa.field("score", pa.float64())])
+_SCORED_LABEL_TYPE = pa.struct(
+    [pa.field("label", pa.string()), pa.field("score", pa.float64()), pa.field("abstained", pa.bool_())]
+)
 _SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64()), pa.field("abstained", pa.bool_())])
 
 
@@ -52,8 +54,9 @@ class LabelledPrediction:
 
     @property
     def abstained(self) -> bool:
-        """Return whether the label or an entity is left to a person."""
-        return self.label_abstained or any(entity.abstained for entity in self.predicted_entities)
+        """Return whether the class, a label or an entity is left to a person."""
+        parts: tuple[ScoredLabel | ScoredEntity, ...] = (*self.predicted_labels, *self.predicted_entities)
+        return self.label_abstained or any(part.abstained for part in parts)
 
     @property
     def own_cluster(self) -> str:
@@ -241,7 +244,9 @@ def _record(prediction: LabelledPrediction) -> dict[str, Any]:
         "characters": prediction.characters,
         "truncated": prediction.truncated,
         "gold_labels": prediction.gold_labels,
-        "predicted_labels": [{"label": one.label, "score": one.score} for one in prediction.predicted_labels],
+        "predicted_labels": [
+            {"label": one.label, "score": one.score, "abstained": one.abstained} for one in prediction.predicted_labels
+        ],
         "label_probabilities": prediction.label_probabilities,
         **{SLICE_PREFIX + name: value for name, value in prediction.slices.items()},
     }

@@ -18,6 +18,7 @@ def cost_class_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
     """
     counts: dict[Head, dict[str, int]] = {
         "sentence": snapshot.manifest.labels,
+        "labels": snapshot.manifest.row_labels,
         "tokens": snapshot.manifest.entity_labels,
     }
     named = [(head, label) for head, labels in cost_classes(recipe.decision).items() for label in labels]

@@ -89,14 +89,9 @@ def check_decisions(
         labels: allowed classes and entity types of the recipe; None if the source decides.
 
     Raises:
-        ValueError: the model lacks the head, no decision is made about it, or a cost names a class that the recipe does not allow.
+        ValueError: the model lacks the head, or a cost names a class that the recipe does not allow.
     """
     for head, rule in rules.items():
-        if head == "labels":
-            raise ValueError(
-                "decision.labels is set, but decisions are made about classes and entities; remove it: each label has a "
-                "threshold of its own"
-            )
         if head not in heads:
             raise ValueError(f"decision.{head} is set, but model.heads is {list(heads)}")
         allowed, costs = labels.get(head), rule.costs

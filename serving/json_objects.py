@@ -22,7 +22,7 @@ def as_object(text: str, prediction: Prediction, engine: Engine, options: Predic
         if not options.labels_only:
             values["probabilities"] = options.probabilities(prediction, engine.labels)
     if engine.row_labels:
-        values["labels"] = [{"label": one.label, "score": one.score} for one in options.labels(prediction)]
+        values["labels"] = label_objects(prediction, engine, options)
         if not options.labels_only:
             values["label_probabilities"] = dict(zip(engine.row_labels, prediction.label_probabilities, strict=True))
     if engine.tags:
@@ -30,6 +30,15 @@ def as_object(text: str, prediction: Prediction, engine: Engine, options: Predic
     values |= abstentions(prediction, engine)
     values["truncated"] = prediction.truncated
     return values | ({"windows": prediction.windows} if prediction.windows > 1 else {})
+
+
+def label_objects(prediction: Prediction, engine: Engine, options: PredictionOptions = ALL) -> list[dict[str, Any]]:
+    """Return the labels that apply, each with its probability, and `abstained` if there is a decision."""
+    decided = "labels" in engine.decisions
+    return [
+        {"label": one.label, "score": one.score} | ({"abstained": one.abstained} if decided else {})
+        for one in options.labels(prediction)
+    ]
 
 
 def entity_objects(
@@ -49,8 +58,8 @@ def entity_objects(
 def abstention_names(decisions: Collection[str]) -> list[str]:
     """Return the keys of `abstentions` of a model that makes these decisions; none without a decision.
 
-    `abstained` is about the row: its label or one of its entities is left to a person. `label_abstained` is about the
-    label, where a model decides entities, too.
+    `abstained` is about the row: its class, one of its labels or one of its entities is left to a person.
+    `label_abstained` is about the class, where a model decides labels or entities, too.
     """
     if len(decisions) > 1 and "sentence" in decisions:
         return ["abstained", "label_abstained"]

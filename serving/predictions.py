@@ -30,10 +30,11 @@ class ScoredEntity:
 
 @dataclass(frozen=True, slots=True)
 class ScoredLabel:
-    """A label that applies, with its probability."""
+    """A label that applies, with its probability; `abstained` as for an entity."""
 
     label: str
     score: float
+    abstained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,9 @@ class Prediction:
 
     @property
     def abstained(self) -> bool:
-        """Return whether the label or an entity is left to a person."""
-        return self.label_abstained or any(entity.abstained for entity in self.entities)
+        """Return whether the class, a label or an entity is left to a person."""
+        parts: tuple[ScoredLabel | ScoredEntity, ...] = (*self.labels, *self.entities)
+        return self.label_abstained or any(part.abstained for part in parts)
 
 
 class LogitsReader:
@@ -90,8 +92,7 @@ class LogitsReader:
         self._tags = tags
         self._transitions = transitions
         self._calibration = calibration
-        self._label_decision = decisions.get("sentence")
-        self._entity_decision = decisions.get("tokens")
+        self._decisions = decisions
         self._row_labels = row_labels
         self._thresholds = thresholds
 
@@ -134,8 +135,7 @@ class LogitsReader:
             mean = _mean(text, [softmax(window["sentence"]) for window in windows])
             label = self._labels[int(mean.argmax())]
             probabilities = tuple(self._calibration.probabilities(mean).tolist())
-            if self._label_decision is not None:
-                label_abstained = self._label_decision.abstains(label, max(probabilities))
+            label_abstained = self._abstains("sentence", label, max(probabilities))
         entities: tuple[ScoredEntity, ...] = ()
         if self._tags:
             words = [word for window in text.windows[: len(windows)] for word in window.words]
@@ -160,7 +160,7 @@ class LogitsReader:
         if probabilities:
             for name, value, threshold in zip(self._row_labels, probabilities, self._thresholds, strict=True):
                 if value >= threshold:
-                    yield ScoredLabel(name, value)
+                    yield ScoredLabel(name, value, self._abstains("labels", name, value))
 
     def _entities(self, words: Sequence[Word], logits: Floats) -> tuple[ScoredEntity, ...]:
         """Return the entities from the logits of the words (words x tags)."""
@@ -176,12 +176,12 @@ class LogitsReader:
         means = [tag_scores[(starts >= entity.start) & (ends <= entity.end)].mean() for entity in entities]
         scores = self._calibration.entity_confidence(np.array(means))
         return tuple(
-            ScoredEntity(entity.start, entity.end, entity.label, score, self._abstains(entity.label, score))
+            ScoredEntity(entity.start, entity.end, entity.label, score, self._abstains("tokens", entity.label, score))
             for entity, score in zip(entities, scores.tolist(), strict=True)
         )
 
-    def _abstains(self, label: str, score: float) -> bool:
-        return self._entity_decision is not None and self._entity_decision.abstains(label, score)
+    def _abstains(self, head: str, label: str, confidence: float) -> bool:
+        return head in self._decisions and self._decisions[head].abstains(label, confidence)
 
 
 def _mean(text: EncodedText, scores: Sequence[Floats]) -> Floats:

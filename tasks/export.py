@@ -234,7 +234,7 @@ def _calibrate(source: _Source, folder: Path) -> None:
     """Fit confidences, label thresholds and decisions of each precision that ships, and store them in the manifest."""
     from assay.evaluation.calibration_fit import fit_calibration
     from assay.evaluation.decision_fit import calibrated, fit_decisions
-    from assay.evaluation.label_decisions import fit_label_thresholds
+    from assay.evaluation.label_decisions import fit_label_thresholds, with_labels
 
     bundle = Bundle.load(folder)
     manifest = bundle.manifest
@@ -247,15 +247,17 @@ def _calibrate(source: _Source, folder: Path) -> None:
         for precision in sorted(shipped)
     }
     calibration = {precision: fit_calibration(rows, manifest.labels, names) for precision, rows in predicted.items()}
+    thresholds = {
+        precision: fit_label_thresholds(rows, names, calibration[precision]) for precision, rows in predicted.items()
+    }
     changes: dict[str, Any] = {"calibration": calibration}
     if names:
-        changes["label_thresholds"] = {
-            precision: fit_label_thresholds(rows, names, calibration[precision])
-            for precision, rows in predicted.items()
-        }
+        changes["label_thresholds"] = thresholds
     if rules:
         changes["decisions"] = {
-            precision: fit_decisions(calibrated(rows, calibration[precision]), rules)
+            precision: fit_decisions(
+                with_labels(calibrated(rows, calibration[precision]), names, thresholds[precision]), rules
+            )
             for precision, rows in predicted.items()
         }
     write_manifest(folder, manifest.model_copy(update=changes))

@@ -175,7 +175,7 @@ def coverage_plot(heads: Sequence[HeadCoverage], promised: Mapping[Head, float])
             axes.errorbar(*place, yerr=errors, color=SERIES[1], marker="o", markersize=5, label="decided")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="best", fontsize=8)
-        axes.set(title="classes" if head.head == "sentence" else "entities")
+        axes.set(title=HEAD_NOUNS[head.head])
         axes.set(xlabel="share that is decided", ylabel="share of these that is wrong", xlim=(0, 1.03), ylim=(0, None))
         axes.grid(linewidth=0.6)
     return figure

@@ -159,8 +159,12 @@ def _logged(row: Mapping[str, Any], labels: Labels) -> LoggedRow:
         )
         for entity in row["entities"]
     ]
-    # A model that decides either labels or entities alone logs one key for the row.
-    of_row = bool(row.get("abstained", False)) and not any(entity.abstained for entity in entities)
+    scored = [
+        ScoredLabel(one["label"], one["score"], bool(one.get("abstained", False))) for one in row.get("labels", ())
+    ]
+    # A model that decides classes, labels or entities alone logs one key for the row.
+    parts: list[ScoredLabel | ScoredEntity] = [*scored, *entities]
+    of_row = bool(row.get("abstained", False)) and not any(part.abstained for part in parts)
     prediction = LabelledPrediction(
         id=name,
         gold=label.label,
@@ -173,7 +177,7 @@ def _logged(row: Mapping[str, Any], labels: Labels) -> LoggedRow:
         slices={},
         label_abstained=bool(row.get("label_abstained", of_row)),
         gold_labels=label.labels,
-        predicted_labels=tuple(ScoredLabel(one["label"], one["score"]) for one in row.get("labels", ())),
+        predicted_labels=tuple(scored),
         # The log holds how sure the model is of all labels together.
         label_probabilities=(row["label_confidence"],) if "label_confidence" in row else (),
     )

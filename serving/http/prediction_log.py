@@ -24,7 +24,7 @@ from assay.serving.http.model_calls import PredictedRows
 from assay.serving.http.request_ids import request_id
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import LogSettings
-from assay.serving.json_objects import abstentions
+from assay.serving.json_objects import abstentions, label_objects
 
 logger = logging.getLogger(__name__)
 
@@ -177,5 +177,5 @@ def _fields(row: Row, prediction: Prediction, engine: Engine) -> Mapping[str, An
     if prediction.label_probabilities:
         sure = [max(value, 1 - value) for value in prediction.label_probabilities]
         values["label_confidence"] = round(sum(sure) / len(sure), 4)
-        values["labels"] = [{"label": one.label, "score": round(one.score, 4)} for one in prediction.labels]
+        values["labels"] = [one | {"score": round(one["score"], 4)} for one in label_objects(prediction, engine)]
     return values | abstentions(prediction, engine) | {"entities": entities}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from assay.evaluation.decision_fit import calibrated, decidable, fit_decision, fit_decisions
+from assay.evaluation.label_decisions import with_labels
 from assay.recipes.decision_section import DecisionRule
 from assay.serving.calibration import Calibration
 from tests.evaluation.predicted import predictions
@@ -71,6 +72,19 @@ def test_fit_decision_of_costs_asks_more_of_the_classes_whose_errors_cost_more()
     assert [20 * (1 - strict), 2 * (1 - lenient)] == pytest.approx([4 * (1 - decision.threshold)] * 2, rel=1e-6)
     assert decision.abstains("bad", decision.threshold)
     assert not decision.abstains("good", lenient)
+
+
+def test_decidable_labels_are_those_that_apply_and_rows_are_their_clusters() -> None:
+    rows = [
+        replace(row, gold_labels=("money",), label_probabilities=(0.9, 0.6, 0.2), predicted_labels=())
+        for row in predictions(2)
+    ]
+    shown = decidable(with_labels(rows, ["money", "sport", "weather"], [0.5, 0.5, 0.5]), "labels")
+    assert shown.labels == ["money", "sport"] * 2
+    assert shown.confidence.tolist() == [0.9, 0.6] * 2
+    assert shown.right.tolist() == [True, False] * 2
+    assert shown.clusters is not None
+    assert shown.clusters.tolist() == [0, 0, 1, 1]
 
 
 def test_calibrated_predictions_equal_those_of_a_calibrated_engine() -> None:

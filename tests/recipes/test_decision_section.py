@@ -48,12 +48,6 @@ def test_decision_is_of_a_head_of_the_model() -> None:
     assert "decision.tokens is set, but model.heads is ['sentence']" in refused(decision={"tokens": {"precision": 0.9}})
 
 
-def test_decision_is_not_made_about_labels() -> None:
-    assert "decision.labels is set, but decisions are made about classes and entities; remove it" in refused(
-        decision={"labels": {"precision": 0.9}}
-    )
-
-
 def test_max_abstain_needs_a_decision() -> None:
     message = refused(gate={"min_f1": {"sentence": 0.5}, "max_abstain": {"sentence": 0.3}})
     assert "gate.max_abstain.sentence is set, but decision.sentence is not; set it, or remove the key" in message

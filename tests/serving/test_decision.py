@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine, Row
 from assay.serving.json_objects import as_object
+from tests.bundles import build_bundle
 from tests.decisions import a_decision
 from tests.serving.conftest import BuildToy
 
@@ -41,6 +43,16 @@ def test_engine_marks_what_is_below_and_keeps_the_best_guess(
     assert [(e.start, e.end, e.label, e.score) for e in prediction.entities] == [
         (e.start, e.end, e.label, e.score) for e in undecided.entities
     ]
+
+
+def test_engine_marks_labels_that_are_not_sure(tmp_path: Path) -> None:
+    words = {"bank": "money", "match": "sport", "storm": "weather"}
+    build_bundle(tmp_path, {}, {}, row_labels=words, changes={"decisions": {"fp32": {"labels": a_decision(None)}}})
+    engine = Engine(Bundle.load(tmp_path), threads=1)
+    some, none = engine.predict([Row("bank and storm"), Row("nothing")])
+    assert [(one.label, one.abstained) for one in some.labels] == [("money", True), ("weather", True)]
+    assert (some.abstained, none.abstained) == (True, False)
+    assert [one["abstained"] for one in as_object("bank and storm", some, engine)["labels"]] == [True, True]
 
 
 def test_engine_decides_what_is_sure(build_toy: BuildToy) -> None:

@@ -58,6 +58,7 @@ class LabelResponse(BaseModel):
 
     label: str
     score: float
+    abstained: bool | None = Field(None, description="Whether the label is left to a person; absent without a decision")
 
 
 class RowResponse(BaseModel):
@@ -68,9 +69,9 @@ class RowResponse(BaseModel):
     labels: list[LabelResponse] | None = Field(None, description="The labels that apply; there may be none")
     label_probabilities: dict[str, float] | None = None
     entities: list[EntityResponse] | None = None
-    abstained: bool | None = Field(None, description="Whether the label or an entity is left to a person")
+    abstained: bool | None = Field(None, description="Whether the class, a label or an entity is left to a person")
     label_abstained: bool | None = Field(
-        None, description="Whether the label is left to a person; of models that decide labels and entities"
+        None, description="Whether the class is left to a person; of models that decide more than classes"
     )
     truncated: bool = Field(
         description="Whether the row was too long for the model; the prediction uses its beginning only"
