@@ -32,6 +32,7 @@ from assay.tasks.approve import decide
 from assay.tasks.evaluate import evaluate
 from assay.tasks.promote import promote
 from assay.tasks.report import report, report_decision
+from tests.decisions import a_decision
 from tests.snapshots import make_run, write_snapshot
 
 HOSTILE = "<script>alert(1)</script>"
@@ -76,7 +77,8 @@ class Finished:
 def finished(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> Finished:
     """Return a joint model with errors, on data with names that break unescaped pages."""
     run = a_run(store, tmp_path)
-    bundle = make_bundle("export/bundle", CLASSES, ENTITIES)
+    decisions = {"sentence": a_decision(0.6, by_class={"bad": 0.7}), "tokens": a_decision(None)}
+    bundle = make_bundle("export/bundle", CLASSES, ENTITIES, decisions={"fp32": decisions})
     snapshot = write_snapshot(tmp_path / "snapshot", noisy_rows(), ["medium"])
     splits = write_splits(tmp_path / "splits", snapshot)
     export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
@@ -271,8 +273,8 @@ def test_report_card_shows_all_results_and_runs_no_script(finished: Finished) ->
     assert all(address.startswith("#") for address in page.addresses)
     assert "@import" not in html
     assert not re.search(r"url\((?!#)", html)
-    # It holds the four plots, which take their colours from the page,
-    assert page.tags.count("svg") == 4
+    # It holds the five plots, which take their colours from the page,
+    assert page.tags.count("svg") == 5
     assert "currentColor" in html
     assert "#010203" not in html
     # and the verdict, the data with its warnings, the mistakes, the recipe and the digests.
@@ -293,6 +295,10 @@ def test_report_card_shows_all_results_and_runs_no_script(finished: Finished) ->
         "macro-F1 of classes, baseline",
         "0.312",
         "macro-F1 of classes, TF-IDF baseline",
+        "precision of what is decided at least 0.95",
+        "0.600, bad 0.700",
+        "none: all are left to people",
+        "share that is decided",
     ):
         assert part in page.text
     # The plot of slices shows the recipe's classes and conditions, too.
