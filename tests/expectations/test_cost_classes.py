@@ -23,9 +23,9 @@ def recipe_with(head: str, costs: dict[str, float]) -> Recipe:
 
 def test_cost_class_checks_refuse_a_class_that_no_row_has(tmp_path: Path) -> None:
     snapshot = write_snapshot(tmp_path / "snapshot", ROWS).load()
-    (check,) = cost_class_checks(snapshot, recipe_with("sentence", {"donw": 9, "up": 7}))
-    assert (check.passed, check.severity, check.invalid_ids) == (False, "critical", ["donw"])
-    assert check.why == "no row has the label 'donw' of decision.sentence.costs.wrong_by_class; did you mean 'down'?"
+    (check,) = cost_class_checks(snapshot, recipe_with("sentence", {"downs": 9, "up": 7}))
+    assert (check.passed, check.severity, check.invalid_ids) == (False, "critical", ["downs"])
+    assert check.why == "no row has the label 'downs' of decision.sentence.costs.wrong_by_class; did you mean 'down'?"
 
 
 def test_cost_class_checks_pass_entity_types_of_the_rows(tmp_path: Path) -> None:
