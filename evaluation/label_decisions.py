@@ -40,13 +40,15 @@ def fit_label_thresholds(
 ) -> list[float]:
     """Return the calibrated probability from which each label applies: that with the highest F1 on these rows.
 
-    This is the one place where the thresholds of a bundle are decided.
+    This is the one place where the thresholds of a bundle are decided. Without a labels head, there are none.
 
     Args:
         rows: uncalibrated predictions on validation rows.
         names: labels of the labels head, in the order of its probabilities.
         calibration: correction of the probabilities.
     """
+    if not names:
+        return []
     probabilities, gold = label_table(rows_of(rows, "labels"), names)
     return choose_thresholds(calibration.label_probabilities(probabilities), gold)
 

@@ -28,6 +28,7 @@ from assay.serving.bundle import Bundle
 from assay.tasks.evaluate import evaluate
 from assay.tasks.promote import promote
 from assay.tasks.report import report
+from tests.decisions import a_decision
 from tests.snapshots import make_run, write_snapshot
 
 HOSTILE = "<script>alert(1)</script>"
@@ -74,7 +75,8 @@ class Finished:
 def finished(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> Finished:
     """Return a joint model with errors, on data with names that break unescaped pages."""
     run = a_run(store, tmp_path)
-    bundle = make_bundle("export/bundle", CLASSES, ENTITIES)
+    decisions = {"sentence": a_decision(0.6, by_class={"bad": 0.7}), "tokens": a_decision(None)}
+    bundle = make_bundle("export/bundle", CLASSES, ENTITIES, decisions={"fp32": decisions})
     snapshot = write_snapshot(tmp_path / "snapshot", noisy_rows(), ["medium"])
     splits = write_splits(tmp_path / "splits", snapshot)
     export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)

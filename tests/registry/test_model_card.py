@@ -21,8 +21,8 @@ def test_card_shows_all_results_and_runs_no_script(finished: Finished) -> None:
     assert all(address.startswith("#") for address in page.addresses)
     assert "@import" not in html
     assert not re.search(r"url\((?!#)", html)
-    # It holds the four plots, which take their colours from the page,
-    assert page.tags.count("svg") == 4
+    # It holds the five plots, which take their colours from the page,
+    assert page.tags.count("svg") == 5
     assert "currentColor" in html
     assert "#010203" not in html
     # and the verdict, the data with its warnings, the mistakes, the recipe and the digests.
@@ -43,6 +43,10 @@ def test_card_shows_all_results_and_runs_no_script(finished: Finished) -> None:
         "macro-F1 of classes, baseline",
         "0.312",
         "macro-F1 of classes, TF-IDF baseline",
+        "precision of what is decided at least 0.95",
+        "0.600, bad 0.700",
+        "none: all are left to people",
+        "share that is decided",
     ):
         assert part in page.text
     # The plot of slices shows the recipe's classes and conditions, too.
