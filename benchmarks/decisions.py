@@ -21,10 +21,11 @@ from assay.corpus.splits import Splits
 from assay.evaluation.bundle_evaluation import heads_of
 from assay.evaluation.calibration_fit import fit_calibration
 from assay.evaluation.coverage import coverage_of
-from assay.evaluation.decision_fit import calibrated, decidable, fit_decision
+from assay.evaluation.decision_fit import calibrated, fit_decision
 from assay.evaluation.export_report import BUNDLE
 from assay.evaluation.labelled_predictions import LabelledPrediction, predict_rows
 from assay.evaluation.reliability import reliability_of
+from assay.evaluation.scored_predictions import scored_predictions
 from assay.flows.local import run_training
 from assay.recipes.loader import load_recipe
 from assay.recipes.recipe import DecisionRule, Head
@@ -144,8 +145,8 @@ def _kept(data: HeldOut, head: Head, promise: float, halves: Halves) -> Promise:
     fitting, counting = halves
     calibration = fit_calibration(fitting, data.labels)
     rule = DecisionRule(precision=promise, confidence=CONFIDENCE)
-    decision = fit_decision(decidable(calibrated(fitting, calibration), head), rule)
-    shown = decidable(calibrated(counting, calibration), head)
+    decision = fit_decision(scored_predictions(calibrated(fitting, calibration), head), rule)
+    shown = scored_predictions(calibrated(counting, calibration), head)
     decided = shown.decided_by(decision)
     return Promise(float(decided.mean()), float(shown.right[decided].mean()) if decided.any() else None)
 

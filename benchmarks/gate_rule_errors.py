@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from assay.evaluation.calibration_error import calibration_error
-from assay.evaluation.confident_predictions import ScoredPredictions, precision_at_coverage
+from assay.evaluation.confident_predictions import precision_at_coverage
+from assay.evaluation.scored_predictions import ScoredPredictions
 from assay.evaluation.share_interval import share_of
 from assay.evaluation.statistics import Interval, Ints, Outcomes, f1_interval
 from benchmarks.gate_rows import DATA, PredictedRows, headline_probabilities, tweet_probabilities
@@ -136,8 +137,7 @@ def ece_of(rows: PredictedRows, clusters: Ints | None) -> Interval:
 
 def precision_of(rows: PredictedRows, clusters: Ints | None) -> Interval:
     """Return the precision of the most confident rows, the value of `gate.min_precision_at`."""
-    names = [str(number) for number in (np.arange(len(rows)) if clusters is None else clusters)]
-    predictions = ScoredPredictions(rows.confidence, rows.right, names)
+    predictions = ScoredPredictions([""] * len(rows), rows.confidence, rows.right, clusters)
     return precision_at_coverage(predictions, COVERAGE).share.interval
 
 

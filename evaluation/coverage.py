@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from assay.evaluation.decision_fit import DecidablePredictions, decidable
 from assay.evaluation.labelled_predictions import LabelledPrediction
-from assay.evaluation.loss_bound import share_interval
+from assay.evaluation.scored_predictions import ScoredPredictions, scored_predictions
+from assay.evaluation.share_interval import share_of
 from assay.evaluation.statistics import Bools, Interval
 from assay.recipes.recipe import Head
 from assay.serving.decision import Decision
@@ -64,11 +64,11 @@ def coverage_of(
     return [
         _of_head(head, shown, decisions.get(head))
         for head in heads
-        if len(shown := decidable(predictions, head)) >= LEAST
+        if len(shown := scored_predictions(predictions, head)) >= LEAST
     ]
 
 
-def _of_head(head: Head, predictions: DecidablePredictions, decision: Decision | None) -> HeadCoverage:
+def _of_head(head: Head, predictions: ScoredPredictions, decision: Decision | None) -> HeadCoverage:
     curve = _curve(predictions)
     if decision is None:
         return HeadCoverage(head=head, predictions=len(predictions), curve=curve)
@@ -78,18 +78,17 @@ def _of_head(head: Head, predictions: DecidablePredictions, decision: Decision |
         predictions=len(predictions),
         curve=curve,
         decided=int(decided.sum()),
-        coverage=share_interval(decided.astype(np.float64), predictions.clusters),
+        coverage=share_of(decided, predictions.clusters).interval,
         precision=precision_of(predictions, decided) if decided.any() else None,
     )
 
 
-def precision_of(predictions: DecidablePredictions, decided: Bools) -> Interval:
+def precision_of(predictions: ScoredPredictions, decided: Bools) -> Interval:
     """Return the share of the decided predictions that is right, with its 95 % interval."""
-    wrong = share_interval((~predictions.right[decided]).astype(np.float64), predictions.clusters_of(decided))
-    return Interval(1 - wrong.value, low=1 - wrong.high, high=1 - wrong.low)
+    return share_of(predictions.right[decided], predictions.clusters_of(decided)).interval
 
 
-def _curve(predictions: DecidablePredictions) -> list[CoveragePoint]:
+def _curve(predictions: ScoredPredictions) -> list[CoveragePoint]:
     order = np.argsort(-predictions.confidence, kind="stable")
     rights = np.cumsum(predictions.right[order])
     sizes = np.unique(np.round(np.linspace(len(order) / POINTS, len(order), POINTS)).astype(np.int64))

@@ -1,69 +1,19 @@
 """Choose the decision thresholds of a model on validation rows, from its uncalibrated predictions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from assay.corpus.example import Head
-from assay.evaluation.calibration_fit import entity_outcomes_of
 from assay.evaluation.decision_threshold import ChosenThreshold, choose_threshold, precision_threshold
-from assay.evaluation.labelled_predictions import LabelledPrediction, rows_of
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.evaluation.loss_bound import LossCount
-from assay.evaluation.statistics import Bools, Floats, Ints, cluster_codes
+from assay.evaluation.scored_predictions import ScoredPredictions, scored_predictions
+from assay.evaluation.statistics import Floats
 from assay.recipes.decision_section import CostTable, DecisionRule
 from assay.serving.calibration import Calibration
 from assay.serving.decision import Decision, DecisionEvidence, Decisions
-
-
-@dataclass(frozen=True)
-class DecidablePredictions:
-    """The predictions of one head that a decision is about: classes of rows, or entities.
-
-    `labels` are the predicted classes or entity types, `confidence` and `right` belong to them, and `clusters` is the
-    cluster number of each; None if they are independent. Entities of one row are one cluster.
-    """
-
-    labels: Sequence[str]
-    confidence: Floats
-    right: Bools
-    clusters: Ints | None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def clusters_of(self, members: Bools) -> Ints | None:
-        """Return the cluster number of some of them; None if they are independent."""
-        return None if self.clusters is None else self.clusters[members]
-
-    def decided_by(self, decision: Decision) -> Bools:
-        """Return which of them are decided."""
-        pairs = zip(self.labels, self.confidence, strict=True)
-        return np.array([not decision.abstains(label, float(value)) for label, value in pairs], dtype=np.bool_)
-
-
-def decidable(rows: Sequence[LabelledPrediction], head: Head) -> DecidablePredictions:
-    """Return the predictions of a head on its labelled rows."""
-    labelled = rows_of(rows, head)
-    if head == "tokens":
-        confidence, right = entity_outcomes_of(labelled)
-        names = [row.own_cluster for row in labelled for _ in row.predicted_entities]
-        types = [entity.label for row in labelled for entity in row.predicted_entities]
-        return DecidablePredictions(types, confidence, right, cluster_codes(names))
-    if head == "labels":
-        applied = [(one, row) for row in labelled for one in row.predicted_labels]
-        return DecidablePredictions(
-            labels=[one.label for one, _ in applied],
-            confidence=np.array([one.score for one, _ in applied], dtype=np.float64),
-            right=np.array([one.label in (row.gold_labels or ()) for one, row in applied], dtype=np.bool_),
-            clusters=cluster_codes([row.own_cluster for _, row in applied]),
-        )
-    return DecidablePredictions(
-        labels=[str(row.predicted) for row in labelled],
-        confidence=np.array([max(row.probabilities) for row in labelled], dtype=np.float64),
-        right=np.array([row.gold == row.predicted for row in labelled], dtype=np.bool_),
-        clusters=cluster_codes([row.own_cluster for row in labelled]),
-    )
 
 
 def fit_decisions(rows: Sequence[LabelledPrediction], rules: Mapping[Head, DecisionRule]) -> Decisions:
@@ -73,10 +23,10 @@ def fit_decisions(rows: Sequence[LabelledPrediction], rules: Mapping[Head, Decis
         rows: calibrated predictions on validation rows.
         rules: section `decision` of the recipe.
     """
-    return {head: fit_decision(decidable(rows, head), rule) for head, rule in rules.items()}
+    return {head: fit_decision(scored_predictions(rows, head), rule) for head, rule in rules.items()}
 
 
-def fit_decision(predictions: DecidablePredictions, rule: DecisionRule) -> Decision:
+def fit_decision(predictions: ScoredPredictions, rule: DecisionRule) -> Decision:
     """Choose the thresholds of one head."""
     costs = rule.costs
     if costs is None:
@@ -107,21 +57,21 @@ def promise_of(rule: DecisionRule) -> str:
     return f"a decided prediction costs less than one left to a person, with {rule.confidence:.4g} confidence"
 
 
-def losses_of(predictions: DecidablePredictions, rule: DecisionRule) -> Floats:
+def losses_of(predictions: ScoredPredictions, rule: DecisionRule) -> Floats:
     """Return the loss of deciding each prediction, from 0 to 1: an error, or its cost over the largest cost."""
     if rule.costs is not None:
         return cost_losses(predictions, rule.costs)
     return (~predictions.right).astype(np.float64)
 
 
-def cost_losses(predictions: DecidablePredictions, costs: CostTable) -> Floats:
+def cost_losses(predictions: ScoredPredictions, costs: CostTable) -> Floats:
     """Return the cost of deciding each prediction, from 0 (right) to 1 (wrong, at the largest cost)."""
     wrong = np.array([costs.of(label) for label in predictions.labels], dtype=np.float64)
     losses: Floats = wrong * ~predictions.right / costs.largest
     return losses
 
 
-def _by_cost(predictions: DecidablePredictions, costs: CostTable, level: float) -> ChosenThreshold:
+def _by_cost(predictions: ScoredPredictions, costs: CostTable, level: float) -> ChosenThreshold:
     """Choose the threshold on the expected cost of deciding: the lower it is, the safer the prediction (Chow 1970)."""
     wrong = np.array([costs.of(label) for label in predictions.labels], dtype=np.float64)
     safety = 1 - (1 - predictions.confidence) * wrong / costs.largest
@@ -147,7 +97,7 @@ def _by_class(chosen: ChosenThreshold, costs: CostTable) -> dict[str, float]:
     return {label: _of_cost(chosen, costs, wrong) for label, wrong in costs.wrong_by_class.items()}
 
 
-def _evidence(predictions: DecidablePredictions, decision: Decision) -> DecisionEvidence:
+def _evidence(predictions: ScoredPredictions, decision: Decision) -> DecisionEvidence:
     decided = predictions.decided_by(decision)
     wrong = ~predictions.right[decided]
     clusters = predictions.clusters

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assay.evaluation.statistics import Floats, Interval, Ints
-
-COVERAGE = 0.95
+from assay.evaluation.statistics import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -81,11 +79,3 @@ class LossCount:
         if self.loss <= 0:
             return 0.0
         return float(betaincinv(self.loss, max(self.predictions - self.loss, 0.0) + 1, 1 - confidence))
-
-
-def share_interval(member: Floats, clusters: Ints | None = None) -> Interval:
-    """Return the share of predictions of a kind (1, else 0) with its 95 % interval; NaN without predictions."""
-    count, level = LossCount.of(member, clusters), (1 + COVERAGE) / 2
-    if not len(member):
-        return Interval(float("nan"), 0.0, 1.0)
-    return Interval(float(member.mean()), low=count.lower(level), high=count.upper(level))

@@ -7,12 +7,11 @@ Graubard 1998, "Confidence intervals for proportions with small expected number 
 data").
 """
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from assay.evaluation.statistics import Floats, Interval, sample_size
+from assay.evaluation.statistics import Bools, Floats, Interval, Ints, sample_size
 
 COVERAGE = 0.95
 
@@ -36,19 +35,19 @@ class Share:
         return f"{self.right:,} of {sample_size(self.cases, self.clusters).replace('rows', noun, 1)}"
 
 
-def share_of(right: Sequence[bool], clusters: Sequence[Hashable]) -> Share:
+def share_of(right: Bools, clusters: Ints | None = None) -> Share:
     """Return the share of right cases with its interval.
 
     Args:
         right: whether each case is right; at least one.
-        clusters: cluster of each case.
+        clusters: cluster number of each case, from 0; None if they are independent.
     """
-    names = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
-    numbers = np.array([names[name] for name in clusters], dtype=np.int64)
+    numbers = np.arange(len(right)) if clusters is None else clusters
     totals = np.bincount(numbers).astype(np.float64)
-    rights: Floats = np.bincount(numbers, weights=np.asarray(right, dtype=np.float64)).astype(np.float64)
-    independent = len(totals) == len(numbers)
-    return Share(share_interval(rights, totals), int(rights.sum()), len(numbers), None if independent else len(totals))
+    rights: Floats = np.bincount(numbers, weights=right.astype(np.float64)).astype(np.float64)
+    rights, totals = rights[totals > 0], totals[totals > 0]
+    independent = len(totals) == len(right)
+    return Share(share_interval(rights, totals), int(rights.sum()), len(right), None if independent else len(totals))
 
 
 def share_interval(rights: Floats, totals: Floats) -> Interval:

@@ -8,11 +8,13 @@ import numpy as np
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Head
 from assay.evaluation.coverage import precision_of
-from assay.evaluation.decision_fit import DecidablePredictions, cost_losses, decidable, losses_of, promise_of
+from assay.evaluation.decision_fit import cost_losses, losses_of, promise_of
 from assay.evaluation.gate_checks.champion import why_not_comparable
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.phrases import percent
-from assay.evaluation.loss_bound import LossCount, share_interval
+from assay.evaluation.loss_bound import LossCount
+from assay.evaluation.scored_predictions import ScoredPredictions, scored_predictions
+from assay.evaluation.share_interval import share_of
 from assay.evaluation.statistics import Bools, sample_size
 from assay.evaluation.verdict import Check
 from assay.recipes.decision_section import CostTable, DecisionRule
@@ -42,7 +44,7 @@ def check_decision(context: GateContext[Any], head: Head) -> Check:
             why=_why_undecided(undecided, rule),
         )
     decision = decisions[context.engine.precision]
-    predictions = decidable(context.evaluation.rows, head)
+    predictions = scored_predictions(context.evaluation.rows, head)
     decided = predictions.decided_by(decision)
     measured = f"{_measured(predictions, decided, rule)}; {_on_validation(decision)}"
     metrics: dict[str, float] = {}
@@ -64,12 +66,12 @@ def check_abstained(context: GateContext[Any], head: Head) -> Check:
     """Check that no more predictions on test rows are left to a person than the recipe allows."""
     limit, rule = context.rules.max_abstain[head], context.recipe.decision[head]
     decision = _decisions(context, head, rule)[context.engine.precision]
-    predictions = decidable(context.evaluation.rows, head)
+    predictions = scored_predictions(context.evaluation.rows, head)
     name, required = f"abstained: {head}", f"at most {percent(limit)} left to a person (gate.max_abstain.{head})"
     if not len(predictions):
         why = "the model makes no such prediction on test rows; add test rows"
         return Check(name=name, measured="no metric", required=required, passed=False, why=why)
-    abstained = share_interval((~predictions.decided_by(decision)).astype(np.float64), predictions.clusters)
+    abstained = share_of(~predictions.decided_by(decision), predictions.clusters).interval
     passed = abstained.value <= limit
     remedy = "a lower promise, more validation rows or a better model leaves less to people"
     return Check(
@@ -106,10 +108,10 @@ def _why_undecided(decision: Decision, rule: DecisionRule) -> str:
     return f"{sample} are too few: about {evidence.required:,} like these are needed; add validation rows"
 
 
-def _measured(predictions: DecidablePredictions, decided: Bools, rule: DecisionRule) -> str:
+def _measured(predictions: ScoredPredictions, decided: Bools, rule: DecisionRule) -> str:
     if not decided.any():
         return f"none of {len(predictions):,} predictions is decided"
-    coverage = share_interval(decided.astype(np.float64), predictions.clusters)
+    coverage = share_of(decided, predictions.clusters).interval
     clusters = predictions.clusters_of(decided)
     sample = sample_size(int(decided.sum()), None if clusters is None else len(np.unique(clusters)))
     precision = f"precision of what is decided {precision_of(predictions, decided)}"
@@ -117,7 +119,7 @@ def _measured(predictions: DecidablePredictions, decided: Bools, rule: DecisionR
     return f"{cost}{precision}; {coverage.value:.1%} decided, {sample.replace('rows', 'predictions', 1)}"
 
 
-def _cost(predictions: DecidablePredictions, decided: Bools, costs: CostTable) -> str:
+def _cost(predictions: ScoredPredictions, decided: Bools, costs: CostTable) -> str:
     paid = cost_losses(predictions, costs)[decided] * costs.largest
     total = (paid.sum() + costs.abstain * np.count_nonzero(~decided)) / len(predictions)
     return (
@@ -133,7 +135,7 @@ def _on_validation(decision: Decision) -> str:
     return f"on validation rows {right:.3f}{bound}"
 
 
-def _conclude(predictions: DecidablePredictions, decided: Bools, rule: DecisionRule) -> tuple[bool, str]:
+def _conclude(predictions: ScoredPredictions, decided: Bools, rule: DecisionRule) -> tuple[bool, str]:
     """Return whether the promise stands on the decided test predictions, and why."""
     count = LossCount.of(losses_of(predictions, rule)[decided], predictions.clusters_of(decided))
     limit, error = rule.limit, 1 - rule.confidence
@@ -152,7 +154,7 @@ def _champion_at(context: GateContext[Any], head: Head, coverage: float) -> tupl
     champion = context.opponent
     if champion is None or champion.bundle == context.bundle.digest or why_not_comparable(context, champion, head):
         return None
-    predictions = decidable(context.champion_predictions, head)
+    predictions = scored_predictions(context.champion_predictions, head)
     size = round(coverage * len(predictions))
     if not size:
         return None

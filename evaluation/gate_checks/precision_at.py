@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from assay.evaluation.confident_predictions import largest_coverage, precision_at_coverage, scored_predictions
+from assay.evaluation.confident_predictions import largest_coverage, precision_at_coverage
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.metric_names import metric_name
 from assay.evaluation.gate_checks.phrases import percent, reaches
+from assay.evaluation.scored_predictions import scored_predictions
 from assay.evaluation.verdict import Check
 from assay.recipes.recipe import Head
 

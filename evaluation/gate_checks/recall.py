@@ -4,11 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.metric_names import metric_name
 from assay.evaluation.gate_checks.phrases import reaches
 from assay.evaluation.labelled_predictions import LabelledPrediction, rows_of
 from assay.evaluation.share_interval import share_of
+from assay.evaluation.statistics import cluster_codes
 from assay.evaluation.verdict import Check
 from assay.recipes.gate_rules import KINDS
 from assay.recipes.recipe import Head
@@ -30,7 +33,7 @@ def check_recall(context: GateContext[Any], head: Head, name: str) -> Check:
     if not found:
         why = f"no test row holds the {KINDS[head]}; add rows with it, raise split.test, or remove the rule"
         return Check(name=title, measured="not tested: no test row", required=required, passed=False, why=why)
-    share = share_of(found, clusters)
+    share = share_of(np.array(found), cluster_codes(clusters))
     passed = share.value >= threshold
     if passed:
         why = reaches(share.interval, threshold, f"test rows with the {KINDS[head]}")

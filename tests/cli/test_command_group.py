@@ -43,7 +43,7 @@ def test_command_group_lists_the_commands_of_a_group(
     assert max(map(len, shown.splitlines())) <= 80
     listed = dict(re.findall(r"^  ([a-z]+) +(\S.*)$", shown.partition("Commands:")[2], re.MULTILINE))
     assert list(listed) == ["issues", "suggest", "apply"]
-    assert listed["apply"] == "Take corrected labels into the next run of a recipe"
+    assert listed["apply"] == "Use corrected labels in the next run of a recipe"
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,12 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from assay.corpus.entity import Entity
-from assay.evaluation.confident_predictions import (
-    ScoredPredictions,
-    largest_coverage,
-    precision_at_coverage,
-    scored_predictions,
-)
-from assay.serving.engine import ScoredEntity
-from tests.evaluation.predicted import predictions
+from assay.evaluation.confident_predictions import largest_coverage, precision_at_coverage
+from assay.evaluation.scored_predictions import ScoredPredictions
 
 
 def scored(confidence: list[float], right: list[int]) -> ScoredPredictions:
-    return ScoredPredictions(
-        np.array(confidence), np.array(right, dtype=np.bool_), [f"c{n}" for n in range(len(right))]
-    )
-
-
-def test_scored_predictions_take_the_probability_of_the_predicted_class() -> None:
-    rows = predictions(50)
-    found = scored_predictions([*rows, replace(rows[0], gold=None)], "sentence")
-    assert len(found) == 50
-    assert found.confidence.tolist() == [max(row.probabilities) for row in rows]
-    assert found.right.tolist() == [row.predicted == row.gold for row in rows]
-
-
-def test_scored_predictions_take_every_entity_with_the_cluster_of_its_row() -> None:
-    two = (ScoredEntity(0, 4, "ORG", 0.9), ScoredEntity(5, 7, "ORG", 0.4))
-    row = replace(predictions(1)[0], gold_entities=(Entity(0, 4, "ORG"),), predicted_entities=two, cluster="d")
-    found = scored_predictions([row, replace(row, gold_entities=None)], "tokens")
-    assert (found.confidence.tolist(), found.right.tolist(), list(found.clusters)) == (
-        [0.9, 0.4],
-        [True, False],
-        ["d", "d"],
-    )
+    return ScoredPredictions([""] * len(right), np.array(confidence), np.array(right, dtype=np.bool_), None)
 
 
 def test_precision_at_coverage_counts_the_most_confident_predictions() -> None:

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from assay.evaluation.decision_fit import calibrated, decidable, fit_decision, fit_decisions
-from assay.evaluation.label_decisions import with_labels
+from assay.evaluation.decision_fit import calibrated, fit_decision, fit_decisions
+from assay.evaluation.scored_predictions import scored_predictions
 from assay.recipes.decision_section import DecisionRule
 from assay.serving.calibration import Calibration
 from tests.evaluation.predicted import predictions
@@ -16,7 +16,7 @@ def test_fit_decisions_promises_a_precision_of_each_head() -> None:
     rows = predictions(3000, seed=1)
     decisions = fit_decisions(rows, {"sentence": PRECISION, "tokens": PRECISION})
     for head, decision in decisions.items():
-        shown = decidable(rows, "sentence" if head == "sentence" else "tokens")
+        shown = scored_predictions(rows, "sentence" if head == "sentence" else "tokens")
         decided = shown.decided_by(decision)
         evidence = decision.evidence
         assert decision.threshold is not None
@@ -31,7 +31,7 @@ def test_fit_decisions_promises_a_precision_of_each_head() -> None:
 
 def test_fit_decision_is_stricter_where_rows_come_in_clusters() -> None:
     single, grouped = (
-        fit_decision(decidable(predictions(1500, seed=2, rows_per_cluster=size), "sentence"), PRECISION)
+        fit_decision(scored_predictions(predictions(1500, seed=2, rows_per_cluster=size), "sentence"), PRECISION)
         for size in (1, 5)
     )
     assert grouped.evidence.clusters == 300
@@ -43,12 +43,12 @@ def test_fit_decision_counts_entities_of_a_row_as_one_cluster() -> None:
         replace(row, predicted_entities=row.predicted_entities * 3, gold_entities=row.gold_entities)
         for row in predictions(200)
     ]
-    shown = decidable(rows, "tokens")
+    shown = scored_predictions(rows, "tokens")
     assert (len(shown), fit_decision(shown, PRECISION).evidence.clusters) == (600, 200)
 
 
 def test_fit_decision_leaves_everything_to_people_where_rows_are_too_few() -> None:
-    decision = fit_decision(decidable(predictions(10), "sentence"), PRECISION)
+    decision = fit_decision(scored_predictions(predictions(10), "sentence"), PRECISION)
     assert (decision.threshold, decision.evidence.decided, decision.evidence.bound) == (None, 0, None)
     assert decision.evidence.required is not None
     assert decision.abstains("good", 1.0)
@@ -56,7 +56,7 @@ def test_fit_decision_leaves_everything_to_people_where_rows_are_too_few() -> No
 
 def test_fit_decision_of_costs_follows_the_confidence_at_which_a_person_is_cheaper() -> None:
     rule = DecisionRule.model_validate({"costs": {"wrong": 10, "abstain": 2}})
-    decision = fit_decision(decidable(predictions(6000, seed=4), "sentence"), rule)
+    decision = fit_decision(scored_predictions(predictions(6000, seed=4), "sentence"), rule)
     # of calibrated predictions, Chow's rule decides from 1 - abstain / wrong
     assert decision.threshold == pytest.approx(0.8, abs=0.08)
     assert decision.promise == "a decided prediction costs less than one left to a person, with 0.95 confidence"
@@ -64,7 +64,7 @@ def test_fit_decision_of_costs_follows_the_confidence_at_which_a_person_is_cheap
 
 def test_fit_decision_of_costs_asks_more_of_the_classes_whose_errors_cost_more() -> None:
     rule = DecisionRule.model_validate({"costs": {"wrong": 4, "wrong_by_class": {"bad": 20, "good": 2}, "abstain": 1}})
-    decision = fit_decision(decidable(predictions(6000, seed=4), "sentence"), rule)
+    decision = fit_decision(scored_predictions(predictions(6000, seed=4), "sentence"), rule)
     assert decision.threshold is not None
     strict, lenient = decision.by_class["bad"], decision.by_class["good"]
     assert strict > decision.threshold > lenient
@@ -72,19 +72,6 @@ def test_fit_decision_of_costs_asks_more_of_the_classes_whose_errors_cost_more()
     assert [20 * (1 - strict), 2 * (1 - lenient)] == pytest.approx([4 * (1 - decision.threshold)] * 2, rel=1e-6)
     assert decision.abstains("bad", decision.threshold)
     assert not decision.abstains("good", lenient)
-
-
-def test_decidable_labels_are_those_that_apply_and_rows_are_their_clusters() -> None:
-    rows = [
-        replace(row, gold_labels=("money",), label_probabilities=(0.9, 0.6, 0.2), predicted_labels=())
-        for row in predictions(2)
-    ]
-    shown = decidable(with_labels(rows, ["money", "sport", "weather"], [0.5, 0.5, 0.5]), "labels")
-    assert shown.labels == ["money", "sport"] * 2
-    assert shown.confidence.tolist() == [0.9, 0.6] * 2
-    assert shown.right.tolist() == [True, False] * 2
-    assert shown.clusters is not None
-    assert shown.clusters.tolist() == [0, 0, 1, 1]
 
 
 def test_calibrated_predictions_equal_those_of_a_calibrated_engine() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from assay.evaluation.loss_bound import LossCount, share_interval
+from assay.evaluation.loss_bound import LossCount
 
 
 @pytest.mark.parametrize(("rows", "wrong"), [(20, 0), (200, 7), (50, 50)])
@@ -61,12 +61,3 @@ def test_loss_count_contradicts_a_promise_that_just_holds_no_more_often_than_it_
         loss = (random.random(len(clusters)) < tendency[clusters]).astype(np.float64)
         refused += LossCount.of(loss, clusters).p_value_below(0.1) <= 0.05
     assert refused <= 400 * 0.05 + 2 * np.sqrt(400 * 0.05 * 0.95)
-
-
-def test_share_interval_holds_the_share() -> None:
-    interval = share_interval(np.r_[np.ones(30), np.zeros(70)])
-    assert interval.value == pytest.approx(0.3)
-    assert interval.low < 0.3 < interval.high
-    wide = share_interval(np.r_[np.ones(30), np.zeros(70)], np.repeat(np.arange(10), 10))
-    assert wide.high - wide.low > interval.high - interval.low
-    assert np.isnan(share_interval(np.zeros(0)).value)

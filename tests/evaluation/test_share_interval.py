@@ -43,7 +43,8 @@ def test_share_interval_covers_the_true_share_of_clusters(shared: float) -> None
 
 
 def test_share_of_states_cases_and_clusters() -> None:
-    assert share_of([True, True, False], ["a", "b", "c"]).count("rows") == "2 of 3 rows"
-    share = share_of([True, True, False], ["a", "a", "c"])
+    right = np.array([True, True, False])
+    assert share_of(right).count("rows") == share_of(right, np.arange(3)).count("rows") == "2 of 3 rows"
+    share = share_of(right, np.array([0, 0, 2]))
     assert share.count("entities") == "2 of 3 entities in 2 clusters"
     assert share.value == pytest.approx(2 / 3)
