@@ -1,13 +1,14 @@
 """Evenly spaced samples of rows."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from assay.corpus.example import Example
+T = TypeVar("T")
 
 
-def evenly_spaced(examples: Sequence[Example], most: int) -> list[Example]:
+def evenly_spaced(examples: Sequence[T], most: int) -> list[T]:
     """Return at most `most` rows at equal distances, the first and the last included.
 
     A source may be ordered by class, so that its first rows would not be representative.
