@@ -101,4 +101,5 @@ def test_read_files_marks_documents_that_the_filter_leaves_out(tmp_path: Path) -
         "rejected": 1,
         "rows": 1,
         "rejects": 1,
+        "no_label": 0,
     }

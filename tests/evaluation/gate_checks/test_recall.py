@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from assay.evaluation.gate_checks.recall import check_recall
+from assay.evaluation.gate_checks.recall import _cases, check_recall
+from assay.serving.engine import ScoredLabel
+from tests.evaluation.predicted import predictions
 from tests.gate_candidates import FEWER_CLASSES, FEWER_ENTITIES, MakeCandidate, checks_of, labelled_rows
 
 RULE = {"min_recall": {"sentence": {"positive": 0.9, "negative": 0.9}, "tokens": {"PLACE": 0.9, "COMPANY": 0.9}}}
@@ -59,6 +61,13 @@ def test_check_recall_counts_clusters(candidate: MakeCandidate, tmp_path: Path) 
     assert check.metrics["sentence.recall.positive.low"] < single.metrics["sentence.recall.positive.low"] - 0.2
     assert check.passed
     assert check.why.startswith("reaches the threshold, but may be 0.6")
+
+
+def test_recall_of_a_label_counts_the_rows_that_have_it() -> None:
+    row = replace(predictions(1)[0], predicted_labels=(ScoredLabel("money", 0.9), ScoredLabel("sport", 0.8)))
+    rows = [replace(row, id=str(number), gold_labels=labels) for number, labels in enumerate([("money",), (), None])]
+    missed = replace(rows[0], predicted_labels=(), cluster="d")
+    assert _cases([*rows, missed], "labels", "money") == ([True, False], [rows[0].own_cluster, "d"])
 
 
 @pytest.mark.parametrize("allow", [True, False])
