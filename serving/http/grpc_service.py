@@ -14,7 +14,7 @@ from assay.corpus.errors import AssayError
 from assay.serving.http.access import is_authorised
 from assay.serving.http.access_log import AccessLog
 from assay.serving.http.context import Context
-from assay.serving.http.error_responses import Refusal
+from assay.serving.http.error_responses import Refusal, client_disconnected
 from assay.serving.http.listening import format_address
 from assay.serving.http.protocols.grpc_messages import infer_message, load_messages, read_message
 from assay.serving.http.protocols.tensors import output_tensors, read_rows, requested_outputs
@@ -147,7 +147,12 @@ class GrpcServer:
             body = read_message(message)
             options = request_options(request, body.parameters)
             outputs = requested_outputs(body, model, options)
-            predicted = await context.predict(request, model, read_rows(body, pair=model.engine.manifest.pair))
+            try:
+                predicted = await context.predict(request, model, read_rows(body, pair=model.engine.manifest.pair))
+            except asyncio.CancelledError:
+                # gRPC cancels the call of a client that hung up or whose deadline passed. It counts as over HTTP.
+                context.metrics.failure.labels("grpc", client_disconnected().reason).inc()
+                raise
             tensors = {tensor["name"]: tensor for tensor in output_tensors(predicted, options)}
             sent, raw = [tensors[name] for name in outputs], bool(message.raw_input_contents)
             return infer_message(self._messages, body, predicted.model, sent, raw=raw)

@@ -36,6 +36,7 @@ class FlatResponse(BaseModel):
     abstained: bool | None = None
     label_abstained: bool | None = None
     truncated: bool
+    windows: int | None = None
 
 
 class InvocationResponse(BaseModel):

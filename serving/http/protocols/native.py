@@ -71,11 +71,12 @@ class RowResponse(BaseModel):
     entities: list[EntityResponse] | None = None
     abstained: bool | None = Field(None, description="Whether the class, a label or an entity is left to a person")
     label_abstained: bool | None = Field(
-        None, description="Whether the class is left to a person; of models that decide more than classes"
+        None, description="Whether the class is left to a person; only of models that decide classes and another head"
     )
     truncated: bool = Field(
         description="Whether the row was too long for the model; the prediction uses its beginning only"
     )
+    windows: int | None = Field(None, description="Number of windows that a long text was read in; absent if one")
 
 
 class ModelIdentity(BaseModel):

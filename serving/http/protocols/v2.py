@@ -1,9 +1,10 @@
 """The Open Inference Protocol, version 2 (github.com/kserve/open-inference-protocol, REST).
 
 Inputs are the tensors `text` and, for a model of text pairs, `text_pair`, of BYTES, with one element per row. Outputs
-are `label` (BYTES), `probabilities` (FP32, rows x classes), `entities` (BYTES, one JSON list per row), `abstained`
-(BOOL, of a model with a decision) and `truncated` (BOOL). Tensors may be binary data after the JSON object, which is
-the default of Triton's client.
+are `label` (BYTES), `probabilities` (FP32, rows x classes), `labels` (BYTES, one JSON list per row),
+`label_probabilities` (FP32, rows x labels), `entities` (BYTES, one JSON list per row), `abstained` and
+`label_abstained` (BOOL, of a model with decisions) and `truncated` (BOOL), as far as the model has them. Tensors may be
+binary data after the JSON object, which is the default of Triton's client.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """gRPC, by Triton's client and by plain messages."""
 
+import asyncio
 import json
 import signal
 import sys
@@ -12,7 +13,10 @@ import pytest
 
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
+from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.protocols.grpc_messages import load_messages
+from tests.bundles import build_bundle
+from tests.decisions import a_decision
 from tests.ports import free_port
 from tests.servers import serving
 from tests.serving.http.conftest import Listen, Listening
@@ -100,6 +104,36 @@ def test_grpc_predicts_typed_contents_and_responds_with_such(server: Listening) 
             call(request)
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_grpc_carries_labels_and_what_is_left_to_people(listen: Listen, tmp_path: Path, *, raw: bool) -> None:
+    decisions = {"fp32": {head: a_decision(0.85) for head in ("sentence", "labels", "tokens")}}
+    classes, entities, row_labels = {"good": "up", "bad": "down"}, {"Apple": "ORG"}, {"bank": "money", "match": "sport"}
+    bundle = build_bundle(tmp_path, classes, entities, changes={"decisions": decisions}, row_labels=row_labels)
+    request = messages.ModelInferRequest(model_name="toy")
+    tensor = request.inputs.add(name="text", datatype="BYTES", shape=[2])
+    texts = [b"good good bank", b"nothing"]
+    if raw:
+        request.raw_input_contents.append(b"".join(len(text).to_bytes(4, "little") + text for text in texts))
+    else:
+        tensor.contents.bytes_contents.extend(texts)
+    with grpc.insecure_channel(address(listen(bundle, grpc_port=0))) as channel:
+        response = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=messages.ModelInferRequest.SerializeToString,
+            response_deserializer=messages.ModelInferResponse.FromString,
+        )(request)
+    result = {output.name: output.contents for output in response.outputs}
+    assert [*result][2:] == ["labels", "label_probabilities", "entities", "abstained", "label_abstained", "truncated"]
+    if raw:
+        by_name = dict(zip(result, response.raw_output_contents, strict=True))
+        assert (by_name["abstained"], by_name["label_abstained"]) == (b"\0\1", b"\0\1")
+        assert np.frombuffer(by_name["label_probabilities"], "<f4")[0] > 0.85
+    else:
+        assert [json.loads(labels) for labels in result["labels"].bytes_contents] == [["money"], []]
+        assert result["label_probabilities"].fp32_contents[0] > 0.85
+        assert list(result["abstained"].bool_contents) == list(result["label_abstained"].bool_contents) == [False, True]
+
+
 def status_of(error: pytest.ExceptionInfo[Any]) -> str:
     return str(error.value.status()).removeprefix("StatusCode.")
 
@@ -137,6 +171,19 @@ def test_grpc_shares_queue_shedding_and_metrics(client: Any, server: Listening, 
     wait_until(lambda: lines.read_text().count("\n") == 3)
     first, second, _ = map(json.loads, lines.read_text().splitlines())
     assert (first["id"], first["status"], second["status"]) == ("abc", 200, 429)
+
+
+def test_grpc_counts_calls_that_the_client_gives_up(
+    client: Any, server: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait(*_: Any) -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(ModelCalls, "predict", wait)
+    with pytest.raises(client_module.InferenceServerException) as error:
+        client.infer("toy", [text_input("good")], client_timeout=1)
+    assert status_of(error) == "DEADLINE_EXCEEDED"
+    wait_until(lambda: refused(server, "grpc", "gone") == 1)
 
 
 def test_grpc_needs_the_token_except_for_probes(listen: Listen, toy: Bundle) -> None:

@@ -70,6 +70,30 @@ def test_page_says_what_is_left_to_a_person(page: Page, label: bool | None, enti
     expect(page.locator("mark.abstained")).to_have_count(1 if entity else 0)
 
 
+def test_page_names_the_labels_that_are_left_to_a_person(page: Page) -> None:
+    # given a model of three heads with decisions
+    def abstain(route: Route) -> None:
+        response = route.fetch()
+        values = response.json()
+        (row,) = values["predictions"]
+        row["entities"][0]["abstained"] = True
+        labels = [
+            {"label": "price", "score": 0.9, "abstained": False},
+            {"label": "speed", "score": 0.6, "abstained": True},
+        ]
+        probabilities = {"price": 0.9, "service": 0.1, "speed": 0.6}
+        row |= {"abstained": True, "label_abstained": True, "labels": labels, "label_probabilities": probabilities}
+        route.fulfill(response=response, json=values)
+
+    page.route("**/predict*", abstain)
+    read(page, "good Apple")
+    expect(page.get_by_text("Labels that apply: price, speed.")).to_be_visible()
+    expect(page.locator("dt.best")).to_have_text(["up", "price", "speed"])
+    expect(page.locator(".note.abstained")).to_contain_text(
+        "Left to a person: the class, 1 label (speed) and 1 entity. The model"
+    )
+
+
 def test_page_sorts_classes_by_probability(page: Page) -> None:
     read(page, "bad")
     expect(page.locator("dt")).to_have_text(["down", "up"])

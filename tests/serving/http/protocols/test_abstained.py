@@ -93,3 +93,4 @@ def test_openapi_describes_abstained() -> None:
     schemas = document()["components"]["schemas"]
     assert "abstained" in schemas["RowResponse"]["properties"]
     assert "abstained" in schemas["EntityResponse"]["properties"]
+    assert "windows" in schemas["RowResponse"]["properties"]
