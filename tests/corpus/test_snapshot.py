@@ -44,6 +44,7 @@ def test_snapshot_manifest_counts_labels_and_documents(tmp_path: Path) -> None:
         "rejected": 1,
         "rows": 2,
         "rejects": 2,
+        "no_label": 0,
     }
     assert manifest.labels == {"no": 1, "yes": 1}
     assert manifest.entity_labels == {"CITY": 1}
