@@ -68,6 +68,7 @@ def test_brat_rows_become_examples_with_their_offsets(tmp_path: Path) -> None:
         "rejected": 1,
         "rows": 2,
         "rejects": 1,
+        "no_label": 0,
     }
 
 
