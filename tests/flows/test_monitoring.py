@@ -76,6 +76,8 @@ def test_monitor_reports_no_drift_for_similar_rows(trained: Path, tmp_path: Path
         "confidence of entities",
         "F1 of classes",
         "F1 of entities",
+        "calibration of classes",
+        "calibration of entities",
     }
     assert "no drift in 150 rows" in report.page.read_text()
     # What is kept of the champion are its answers: no second snapshot, and no address, which may hold a password.
