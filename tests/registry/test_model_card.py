@@ -86,8 +86,9 @@ def test_card_outcome_is_that_of_verdict_and_promotion(
 def test_card_headlines_are_the_same_for_every_head() -> None:
     kinds = ("ece", "coverage", "precision_decided")
     metrics = {HEAD_F1[head]: 0.5 for head in HEADS} | {f"{head}.{kind}": 0.25 for head in HEADS for kind in kinds}
+    evaluation: dict[str, Any] = {"metrics": metrics, "intervals": {}}
     values: dict[str, Any] = {
-        "evaluation": Evaluation.model_construct(metrics=metrics, intervals={}),
+        "evaluation": Evaluation.model_construct(**evaluation),
         "verdict": Verdict(recipe="r", bundle="b", snapshot="s", splits="p", champion=None, checks=[]),
         "slices": [],
         "environment": {},
