@@ -21,7 +21,6 @@ from assay.registry.model_card import Card
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import PromotionResult
 from assay.runs.lineage_record import keep_predictions
-from assay.runs.metric_logging import METRICS_PER_BATCH
 from assay.runs.mlflow_client import connect, full_address, stored_address
 from assay.runs.mlflow_links import mlflow_page
 from assay.runs.prefect_artifacts import show_link, show_markdown
@@ -165,5 +164,4 @@ def log_metrics(client: MlflowClient, run_id: str, metrics: dict[str, float], pr
     model_id = promotion.version.model_id if promotion.version else None
     now = int(time.time() * 1000)
     entities = [Metric(TEST_METRIC + name, value, now, step=0, model_id=model_id) for name, value in metrics.items()]
-    for begin in range(0, len(entities), METRICS_PER_BATCH):  # recall rules may name hundreds of classes
-        client.log_batch(run_id, metrics=entities[begin : begin + METRICS_PER_BATCH])
+    client.log_batch(run_id, metrics=entities)

@@ -7,15 +7,13 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.registry.approvals import Approval
-from assay.registry.lineage.version_lineage import read_metrics
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import PromotionResult
 from assay.serving.bundle import Bundle
 from assay.serving.registered_model import ModelAddress, RegistryClient, card_folder
 from assay.tasks.approve import decide
-from assay.tasks.report import log_metrics, report_decision
+from assay.tasks.report import report_decision
 from tests.finished_run import HOSTILE, Finished, Page, a_verdict
-from tests.versions import MakeVersion
 
 
 def test_report_logs_card_and_metrics_to_mlflow(finished: Finished) -> None:
@@ -154,10 +152,3 @@ def test_report_works_in_a_dry_run(finished: Finished) -> None:
     assert promotion == PromotionResult(version=None, promoted=False, why="dry run: passed, nothing registered")
     assert "dry run" in Page(finished.report(promotion).read_text(encoding="utf-8")).text
     assert MlflowClient(tracking_uri=finished.run.tracking_uri).search_registered_models() == []
-
-
-def test_log_metrics_takes_more_than_mlflow_does_at_once(make_version: MakeVersion) -> None:
-    made = make_version("first")
-    gate = {f"sentence.recall.class {number}": 0.5 for number in range(1001)}
-    log_metrics(made.client, made.run.mlflow_run, gate, PromotionResult(version=made.version, promoted=False, why=""))
-    assert read_metrics(made.client, made.version).items() >= gate.items()
