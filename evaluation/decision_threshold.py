@@ -14,7 +14,7 @@ function of the features, where we have the predictions of the graph that ships;
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, log
+from math import ceil, log, log1p
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def _testable(sizes: Sequence[int], clusters: Ints | None, limit: float, level: 
 
 def _smallest(limit: float, level: float) -> int:
     """Return the smallest number of independent predictions that can keep the promise: none of them is wrong."""
-    return ceil(log((1 - level) / len(STARTS)) / log(1 - limit))
+    return ceil(log((1 - level) / len(STARTS)) / log1p(-limit))
 
 
 def _count(loss: Floats, clusters: Ints | None, size: int) -> LossCount:

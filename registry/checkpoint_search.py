@@ -54,7 +54,8 @@ def _checkpoints(run: Path, manifest: BundleManifest) -> Iterator[Checkpoint]:
         if finished_result(step) is None:
             continue
         checkpoint = Checkpoint.load(path.parent)
-        if (checkpoint.labels, checkpoint.tags) == (manifest.labels, manifest.tags):
+        heads = (checkpoint.labels, checkpoint.row_labels, checkpoint.tags)
+        if heads == (manifest.labels, manifest.row_labels, manifest.tags):
             yield checkpoint
 
 

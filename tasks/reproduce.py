@@ -12,6 +12,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
+from assay.corpus.entity import Entity
 from assay.corpus.markdown import cell, row
 from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import ledger_path
@@ -199,13 +200,23 @@ def _difference(then: Sequence[LabelledPrediction], now: Sequence[LabelledPredic
     if [prediction.id for prediction in then] != [prediction.id for prediction in now]:
         return "other test rows"
     pairs = list(zip(then, now, strict=True))
-    differing = sum((old.predicted, old.predicted_spans) != (new.predicted, new.predicted_spans) for old, new in pairs)
-    probabilities = [pair for old, new in pairs for pair in zip(old.probabilities, new.probabilities, strict=False)]
+    differing = sum(_answers(old) != _answers(new) for old, new in pairs)
+    probabilities = [pair for old, new in pairs for pair in zip(_probabilities(old), _probabilities(new), strict=False)]
     largest = max((abs(old - new) for old, new in probabilities), default=0.0)
     return f"in {differing} of {len(pairs)} predictions; probabilities by up to {largest:.2g}"
 
 
-def _match_metrics(then: dict[str, float], now: dict[str, float]) -> Match:
+def _answers(row: LabelledPrediction) -> tuple[str | None, tuple[str, ...], set[Entity]]:
+    return row.predicted, row.applied, row.predicted_spans
+
+
+def _probabilities(row: LabelledPrediction) -> tuple[float, ...]:
+    return (*row.probabilities, *row.label_probabilities)
+
+
+def _match_metrics(logged: dict[str, float], now: dict[str, float]) -> Match:
+    # The gate has logged its own beside them, such as the F1 of baselines and champion: it is not run again.
+    then = {name: value for name, value in logged.items() if name in now}
     differing = changes(then, now)
     shown = (change.cells for change in differing[:3])
     details = "; ".join(f"{name} {before} -> {after}" for name, before, after in shown)

@@ -7,6 +7,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -25,7 +26,7 @@ from assay.recipes.recipe import Head
 
 # Placeholders for matplotlib, unlike any colour it uses; the colours of the page replace them.
 INK, LINE, PAPER = "#010203", "#040506", "#070809"
-SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
+SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06", "#0a0b07")
 PAGE_COLOURS = {INK: "currentColor", LINE: "var(--line)", PAPER: "var(--paper)"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)
 }
@@ -123,7 +124,7 @@ def curves_plot(loss: Sequence[tuple[float, float]], epochs: Sequence[Mapping[st
         left.plot(*zip(*loss, strict=True), color=SERIES[0], linewidth=1.2)
     left.set(xlabel="step", ylabel="training loss", ylim=(0, None))
     names = sorted({name for epoch in epochs for name in epoch if _is_score(name)})
-    for colour, name in zip(SERIES, names, strict=False):
+    for colour, name in zip(cycle(SERIES), names, strict=False):
         points = [(epoch["epoch"], epoch[name]) for epoch in epochs if name in epoch]
         right.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=3.5, linewidth=1.2, label=name)
     right.set(xlabel="epoch", ylabel="on validation rows", ylim=(0, 1.02))

@@ -193,9 +193,11 @@ def _of_calibration(test: WindowStatistics, window: WindowStatistics) -> Iterabl
     """Compare confidence with what is right: only labelled rows tell, which often arrive later."""
     samples = (test, window)
     classes = _where(samples, lambda row: bool(row.probabilities) and bool(rows_of([row], "sentence")))
+    several = _where(samples, lambda row: bool(row.predicted_labels) and bool(rows_of([row], "labels")))
     entities = _where(samples, lambda row: bool(row.predicted_entities) and bool(rows_of([row], "tokens")))
     for name, labelled, gaps in (
         ("calibration of classes", classes, signals.class_gaps),
+        ("calibration of labels", several, signals.label_gaps),
         ("calibration of entities", entities, signals.entity_gaps),
     ):
         if all(map(len, labelled)):

@@ -79,6 +79,14 @@ def class_gaps(statistics: WindowStatistics) -> Floats:
     return _array(max(row.probabilities) - (row.gold == row.predicted) for row in statistics.predictions)
 
 
+def label_gaps(statistics: WindowStatistics) -> Floats:
+    """Return the mean confidence of each labelled row's predicted labels, minus the share of them that apply."""
+    return _array(
+        float(np.mean([one.score - (one.label in (row.gold_labels or ())) for one in row.predicted_labels]))
+        for row in statistics.predictions
+    )
+
+
 def entity_gaps(statistics: WindowStatistics) -> Floats:
     """Return the mean confidence of each labelled row's predicted entities, minus the share of them that is right."""
     return _array(

@@ -114,6 +114,7 @@ def _data(lineage: Lineage) -> dict[str, Any]:
         **({} if snapshot.corrections is None else snapshot.corrections.model_dump()),
         **snapshot.counts.model_dump(),
         **{f"label {label}": count for label, count in snapshot.labels.items()},
+        **{f"row label {label}": count for label, count in snapshot.row_labels.items()},
         **{f"entity {label}": count for label, count in snapshot.entity_labels.items()},
         "splits": splits.digest,
         "ledger": splits.ledger,

@@ -129,3 +129,9 @@ def test_choose_threshold_takes_the_lowest_cost_and_not_the_most_rows() -> None:
     most = choose_threshold(scores, loss, 0.5, 0.95)
     assert cheapest.threshold == pytest.approx(0.5, abs=0.03)
     assert most.decided > 1.2 * cheapest.decided
+
+
+def test_choose_threshold_takes_a_limit_next_to_zero() -> None:
+    scores, loss = np.linspace(0, 1, 100), np.zeros(100)
+    chosen = choose_threshold(scores, loss, 1e-18, 0.95)
+    assert (chosen.threshold, chosen.required) == (None, None)

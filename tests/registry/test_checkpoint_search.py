@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from assay.corpus.cleaning import Cleaning
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.storage.digest import digest_file, digest_folder
 from assay.evaluation import parity
 from assay.evaluation.parity import Parity
-from assay.models.checkpoint import Checkpoint
+from assay.models.checkpoint import MANIFEST, Checkpoint, CheckpointManifest
 from assay.models.export.onnx_graph import export_graph
 from assay.models.training_loop import train
 from assay.recipes.recipe import ModelSection, Training
@@ -87,3 +88,20 @@ def test_find_checkpoint_takes_the_nearest_of_a_precision_that_changes_predictio
 
 def manifest_of(run: Path) -> BundleManifest:
     return Bundle.load(run / "export-1" / "bundle").manifest
+
+
+def test_checkpoints_leaves_out_those_with_other_labels(tmp_path: Path) -> None:
+    def checkpoint(name: str, row_labels: list[str]) -> CheckpointManifest:
+        manifest = CheckpointManifest(
+            labels=[], tags=[], pair=False, max_length=16, cleaning=Cleaning(), uses_type_ids=False, pad_id=0,
+            row_labels=row_labels,
+        )  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
+        finish(tmp_path / name)
+        return manifest
+
+    wanted = checkpoint("train-1", ["money", "sport"])
+    checkpoint("train-2", ["money", "weather"])
+    bundle = BundleManifest.model_construct(labels=wanted.labels, tags=wanted.tags, row_labels=wanted.row_labels)  # type: ignore[call-arg]  # the others do not matter
+    assert [found.folder.name for found in _checkpoints(tmp_path, bundle)] == ["train-1"]

@@ -3,6 +3,9 @@ from typing import Any
 
 import pytest
 
+from assay.corpus.example import HEADS
+from assay.evaluation.bundle_evaluation import Evaluation
+from assay.evaluation.metrics import HEAD_F1
 from assay.evaluation.verdict import Check, Verdict
 from assay.registry.model_card import Card
 from assay.registry.promotion import PromotionResult
@@ -78,3 +81,19 @@ def test_card_outcome_is_that_of_verdict_and_promotion(
     }
     card = Card.model_construct(**values)
     assert card.outcome == outcome
+
+
+def test_card_headlines_are_the_same_for_every_head() -> None:
+    kinds = ("ece", "coverage", "precision_decided")
+    metrics = {HEAD_F1[head]: 0.5 for head in HEADS} | {f"{head}.{kind}": 0.25 for head in HEADS for kind in kinds}
+    evaluation: dict[str, Any] = {"metrics": metrics, "intervals": {}}
+    values: dict[str, Any] = {
+        "evaluation": Evaluation.model_construct(**evaluation),
+        "verdict": Verdict(recipe="r", bundle="b", snapshot="s", splits="p", champion=None, checks=[]),
+        "slices": [],
+        "environment": {},
+    }
+    shown = Card.model_construct(**values).headlines
+    assert len(shown) == len(metrics)
+    for noun in ("classes", "labels", "entities"):
+        assert f"share of {noun} that is decided" in [title for title, *_ in shown]

@@ -125,6 +125,22 @@ def test_smoke_compares_labels_and_their_probabilities(tmp_path: Path, bundle: B
         smoke_test(wrong)
 
 
+@pytest.mark.parametrize(("distance", "allowed"), [(0.0005, True), (0.004, False)])
+def test_smoke_lets_a_label_differ_next_to_its_threshold(tmp_path: Path, distance: float, allowed: bool) -> None:
+    # At export, the probability was above the threshold of the first label; here it is as far below.
+    thresholds = {"label_thresholds": {"fp32": [UNSURE + distance / 2, 0.5, 0.5]}}
+    engine = Engine(build_bundle(tmp_path, {}, {}, row_labels=ROW_LABELS, changes=thresholds))
+    first, *rest = engine.manifest.golden
+    probabilities = [UNSURE + distance, *first.label_probabilities[1:]]
+    golden = first.model_copy(update={"labels": ["money"], "label_probabilities": probabilities})
+    engine.manifest = engine.manifest.model_copy(update={"golden": [golden, *rest]})
+    if allowed:
+        assert smoke_test(engine) == 2
+        return
+    with pytest.raises(AssayError, match=r"golden row 0: the labels are \[\]"):
+        smoke_test(engine)
+
+
 def _written(engine: Engine, path: Path, kind: str) -> Path:
     rows = [{"text": "the bank and the storm"}, {"text": "nothing"}]
     texts = [row["text"] for row in rows]

@@ -98,6 +98,14 @@ def test_curves_plot_shows_each_score_by_its_name() -> None:
     assert "sentence.macro_f1" in texts(curves_plot([(1, 2), (2, 1)], epochs))
 
 
+def test_curves_plot_shows_the_scores_of_three_heads() -> None:
+    names = {"sentence.macro_f1", "sentence.accuracy", "labels.macro_f1", "labels.micro_f1", "labels.subset_accuracy"}
+    names |= {"tokens.f1", "frame_accuracy"}
+    plot = curves_plot([(1, 2), (2, 1)], [{"epoch": 1.0, **dict.fromkeys(names, 0.5)}])
+    assert names <= set(texts(plot))
+    assert "var(--series-7)" in plot
+
+
 def test_reliability_plot_shows_the_error_before_and_after() -> None:
     heads = reliability_of(predictions(30), ["sentence", "tokens"], LABELS, Calibration())
     shown = texts(reliability_plot(heads))

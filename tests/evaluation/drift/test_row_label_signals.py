@@ -1,3 +1,4 @@
+from dataclasses import replace
 from random import Random
 
 from assay.evaluation.drift.findings import find_drift
@@ -41,3 +42,15 @@ def test_find_drift_watches_the_labels_of_a_window() -> None:
     assert {finding.name for finding in moved if finding.drifted} == {"predicted labels", "labels of a text"}
     [shares] = [finding for finding in moved if finding.name == "predicted labels"]
     assert "(no label)" in shares.reference
+
+
+def test_find_drift_compares_the_calibration_of_labels() -> None:
+    reference, same = Reference(statistics(600, 1, 0.4), 300, frozenset()), statistics(400, 2, 0.4)
+    # No label that the model gives applies any more, and half of the rows have come without labels.
+    rows = [replace(row, gold_labels=() if number % 2 else None) for number, row in enumerate(same.predictions)]
+    for window, drifted in ((same, False), (WindowStatistics(rows), True)):
+        [found] = [one for one in find_drift(reference, window, Monitoring()) if one.name == "calibration of labels"]
+        assert (found.signal, found.drifted) == ("calibration", drifted)
+    labelled = sum(bool(row.predicted_labels) and row.gold_labels is not None for row in rows)
+    assert found.rows[1] == labelled
+    assert (found.reference, found.window) == ("confidence off by -20.0%", "confidence off by +80.0%")

@@ -12,3 +12,13 @@ def test_report_without_a_wrong_label_speaks_of_labels() -> None:
         names=LabelNames(classes=[], entity_types=[]),
     )
     assert report.summary == "0 of 500 held-out rows of models:/news/1 have labels that may be wrong"
+
+
+def test_report_names_a_command_that_takes_the_labels_of_the_model() -> None:
+    def page(**names: list[str]) -> str:
+        of_model = LabelNames(classes=["up"], entity_types=[], **names)  # type: ignore[arg-type]  # no pair
+        report = LabelTaskReport(model="models:/news/1", recipe="news", rows=5, found=0, tasks=[], names=of_model)
+        return report.markdown()
+
+    assert "--output tasks.json --format label-studio" in page()
+    assert "--output tasks.csv --format csv" in page(row_labels=["sport"])

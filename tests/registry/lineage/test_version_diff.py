@@ -1,10 +1,13 @@
 import json
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
 from assay import cli
 from assay.registry.lineage.version_diff import VersionDiff, diff_versions
+from assay.registry.lineage.version_lineage import lineages
 from assay.runs.environment import current_environment, to_text
 from assay.runs.tracking import ENVIRONMENT
 from tests.versions import Made, MakeVersion
@@ -34,6 +37,21 @@ def test_diff_versions_lists_every_difference(versions: tuple[Made, Made]) -> No
     accuracy = {change.what: (change.before, change.after) for change in diff.metrics}["sentence.accuracy"]
     assert accuracy == tuple(made.evaluation.metrics["sentence.accuracy"] for made in versions)
     assert [(change.what, change.after) for change in diff.environment] == [("processor", "An Other")]
+
+
+def test_diff_versions_counts_the_rows_of_a_label(make_version: MakeVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_version("first")
+    with lineages(made.run.tracking_uri, made.version.address) as (lineage,):
+        pair = [
+            replace(lineage, snapshot=lineage.snapshot.model_copy(update={"row_labels": counts}))
+            for counts in ({"sport": 3, "money": 1}, {"sport": 5, "money": 1})
+        ]
+        monkeypatch.setattr("assay.registry.lineage.version_diff.lineages", lambda *_: nullcontext(pair))
+        diff = diff_versions("tiny", "1", "1", made.run.tracking_uri)
+    counted = [
+        (change.what, change.before, change.after) for change in diff.data if change.what.startswith("row label")
+    ]
+    assert counted == [("row label sport", 3, 5)]
 
 
 def test_diff_versions_lists_every_row_that_changed_its_split(versions: tuple[Made, Made]) -> None:
