@@ -1,5 +1,6 @@
 """Take corrections of labels into the overlay of a recipe."""
 
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from assay.runs.run_states import newest_run
 from assay.runs.step_result import newest_result
 
 REJECTS_SHOWN = 5
+
+_log = logging.getLogger(__name__)
 
 
 class RejectedCorrection(BaseModel):
@@ -74,11 +77,7 @@ def apply_corrections(
     Raises:
         AssayError: no run has read the rows of the recipe, the file cannot be read, or no row of it can be used.
     """
-    if recipe.heads == ["labels"]:
-        raise AssayError(
-            f"{recipe.name} has a labels head alone, and corrections of label sets cannot be applied yet; correct "
-            f"{recipe.source.fields.labels or recipe.source.parse.labels} at the source"
-        )
+    _check_heads(recipe)
     run = newest_run(recipe.name, store)
     extracted = run and newest_result(run, "extract")
     if extracted is None or run is None:
@@ -99,6 +98,18 @@ def apply_corrections(
         raise AssayError(f"{path}: none of its {len(returned.rejected):,} rows can be used; {row_id}: {reason}")
     overlay = add_corrections(file, returned.corrections, shared) if returned.corrections else overlay
     return _report(recipe, returned, split_of, overlay, file)
+
+
+def _check_heads(recipe: Recipe) -> None:
+    """Refuse a recipe without anything that can be corrected, and say what of it is not."""
+    if "labels" not in recipe.heads:
+        return
+    remedy = f"correct {recipe.source.fields.labels or recipe.source.parse.labels} at the source"
+    if recipe.heads == ["labels"]:
+        raise AssayError(
+            f"{recipe.name} has a labels head alone, and corrections of label sets cannot be applied yet; {remedy}"
+        )
+    _log.warning("%s: corrections of its label sets are not applied yet; %s", recipe.name, remedy)
 
 
 def _rules(
