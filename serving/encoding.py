@@ -11,6 +11,7 @@ from tokenizers import Encoding, Tokenizer
 
 from assay.corpus.cleaning import Cleaning, CleanText
 from assay.corpus.errors import AssayError
+from assay.serving.fork_barrier import fork_barrier
 from assay.serving.windows import overlap_of, weights_of, words_of_windows
 from assay.serving.words import Word, words_of
 
@@ -97,7 +98,9 @@ class TextEncoder:
             for first, second in zip(clean, seconds, strict=True)
         ]
         # Only words need offsets, so that the tokenizer can skip them without words.
-        encodings = (self.tokenizer.encode_batch if with_words else self.tokenizer.encode_batch_fast)(inputs)
+        encode = self.tokenizer.encode_batch if with_words else self.tokenizer.encode_batch_fast
+        with fork_barrier:
+            encodings = encode(inputs)
         return [
             self._in_windows(encoding, first, with_words)
             if self.windows and encoding.overflowing
@@ -126,7 +129,8 @@ class TextEncoder:
         tokens = self.max_length // 4
         size = CHARACTERS_PER_TOKEN * self.max_length
         while size < len(text):
-            [encoding] = self.tokenizer.encode_batch([text[:size]], add_special_tokens=False)
+            with fork_barrier:
+                [encoding] = self.tokenizer.encode_batch([text[:size]], add_special_tokens=False)
             overflow = encoding.overflowing[0].offsets if encoding.overflowing else []
             if len(overflow) >= tokens:
                 end: int = overflow[tokens - 1][1]

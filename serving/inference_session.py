@@ -10,6 +10,7 @@ import onnxruntime as ort
 from assay.corpus.errors import AssayError, first_line
 from assay.serving.bundle import BundleManifest, Precision
 from assay.serving.decoding import Floats
+from assay.serving.fork_barrier import fork_barrier
 from assay.serving.graph_check import check_graph
 from assay.serving.openvino_provider import add_bf16
 
@@ -27,7 +28,8 @@ class ModelSession:
 
     def run(self, inputs: dict[str, npt.NDArray[np.int64]]) -> dict[str, Floats]:
         """Run the graph once, with those of the inputs that it takes."""
-        values = self._session.run(self.outputs, {name: inputs[name] for name in self.inputs})
+        with fork_barrier:
+            values = self._session.run(self.outputs, {name: inputs[name] for name in self.inputs})
         return dict(zip(self.outputs, values, strict=True))
 
     def width(self, output: str) -> int | None:
