@@ -49,7 +49,7 @@ def main() -> None:
         # Evenly spaced, since the headlines of one sentiment stand together.
         splits = {name: evenly_spaced(rows, QUICK_ROWS[name]) for name, rows in splits.items()}
     begun = time.perf_counter()
-    evaluation, note = run(splits, epochs=1 if arguments.quick else 2)
+    evaluation, note = run(splits, epochs=1 if arguments.quick else 4)
     minutes = (time.perf_counter() - begun) / 60
     rows = result_rows(evaluation, splits, f"{note}; {minutes:.0f} minutes")
     if arguments.quick:
