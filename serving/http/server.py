@@ -10,6 +10,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
+from assay.corpus.errors import AssayError
 from assay.serving.address import ModelAddress, open_folder
 from assay.serving.cpu import available_threads
 from assay.serving.http.access import is_loopback
@@ -29,8 +30,10 @@ def serve(settings: Settings) -> None:
     """Serve requests until the process receives a signal.
 
     Raises:
-        AssayError: the address is in use, or the model is missing or does not load.
+        AssayError: the address is in use, HTTP and gRPC have the same port, or the model is missing or does not load.
     """
+    if settings.grpc_port and settings.grpc_port == settings.port:
+        raise AssayError(f"--grpc-port is {settings.grpc_port}, and --port is, too; name another port for one of them")
     with bound_sockets(settings.host, settings.port) as sockets:
         if settings.grpc_port:
             check_free(settings.host, settings.grpc_port, "--grpc-port")

@@ -15,6 +15,8 @@ from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
 from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.protocols.grpc_messages import load_messages
+from assay.serving.http.server import serve
+from assay.serving.http.server_settings import Settings
 from tests.bundles import build_bundle
 from tests.decisions import a_decision
 from tests.ports import free_port
@@ -202,6 +204,11 @@ def test_grpc_names_the_extra_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
     with pytest.raises(AssayError, match=r"--grpc-port needs gRPC, which is not installed; pip install"):
         load_messages()
+
+
+def test_serve_refuses_one_port_for_http_and_grpc(toy: Bundle) -> None:
+    with pytest.raises(AssayError, match=r"--grpc-port is 8080, and --port is, too; name another port"):
+        serve(Settings(str(toy.folder), port=8080, grpc_port=8080))
 
 
 @pytest.mark.slow  # a server as a process
