@@ -24,6 +24,7 @@ from assay.evaluation.coverage import coverage_of
 from assay.evaluation.decision_fit import calibrated, fit_decision
 from assay.evaluation.export_report import BUNDLE
 from assay.evaluation.labelled_predictions import LabelledPrediction, predict_rows
+from assay.evaluation.metrics import HEAD_NOUNS
 from assay.evaluation.reliability import reliability_of
 from assay.evaluation.scored_predictions import scored_predictions
 from assay.flows.local import run_training
@@ -40,7 +41,6 @@ PROMISES = (0.9, 0.95, 0.99)
 CONFIDENCE = 0.95
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 1.0)
 RESAMPLES, QUICK_RESAMPLES = 200, 20
-NAMES: dict[Head, str] = {"sentence": "classes", "labels": "labels", "tokens": "entities"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def measure(name: str, data: HeldOut, resamples: int) -> Iterator[Row]:
     for head in data.heads:
         results = {promise: [_kept(data, head, promise, half) for half in halves] for promise in PROMISES}
         for promise, outcomes in results.items():
-            yield from _promise_rows(f"{name}: {NAMES[head]}, promised {promise:g}", promise, outcomes)
+            yield from _promise_rows(f"{name}: {HEAD_NOUNS[head]}, promised {promise:g}", promise, outcomes)
 
 
 Halves = tuple[list[LabelledPrediction], list[LabelledPrediction]]
@@ -128,7 +128,9 @@ def _calibration(name: str, data: HeldOut, halves: Halves) -> Iterator[Row]:
     calibration = fit_calibration(fitting, data.labels)
     for head in reliability_of(calibrated(counting, calibration), data.heads, data.labels, calibration):
         before = f"{head.uncalibrated.error.value:.3f} before calibration"
-        yield _row(f"{name}: calibration error of {NAMES[head.head]}", head.calibrated.error.value, before, lower=True)
+        yield _row(
+            f"{name}: calibration error of {HEAD_NOUNS[head.head]}", head.calibrated.error.value, before, lower=True
+        )
 
 
 def _coverage(name: str, data: HeldOut, halves: Halves) -> Iterator[Row]:
@@ -137,7 +139,7 @@ def _coverage(name: str, data: HeldOut, halves: Halves) -> Iterator[Row]:
     for head in coverage_of(calibrated(counting, fit_calibration(fitting, data.labels)), data.heads, {}):
         for share in COVERAGES:
             point = min(head.curve, key=lambda point: abs(point.coverage - share))
-            what = f"{name}: errors among the {share:.0%} most confident {NAMES[head.head]}"
+            what = f"{name}: errors among the {share:.0%} most confident {HEAD_NOUNS[head.head]}"
             yield _row(what, 1 - point.precision, f"confidence from {point.confidence:.3f}", lower=True)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from assay.evaluation.label_decisions import fit_label_calibration
 from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.evaluation.platt_scaling import LEAST_ROWS, remaining_doubt, slope_and_offset
-from assay.evaluation.statistics import Bools, Floats, Ints
+from assay.evaluation.scored_predictions import scored_predictions
+from assay.evaluation.statistics import Floats, Ints
 from assay.serving.calibration import Calibration
 
 LOG_TEMPERATURES = (np.log(0.1), np.log(20))
@@ -31,23 +32,12 @@ def fit_calibration(
         gold = np.array([number_of[str(row.gold)] for row in classified])
         doubt = remaining_doubt(len(classified))
         fields |= {"temperature": _temperature(probabilities, gold, doubt), "doubt": doubt}
-    scores, right = entity_outcomes_of(rows)
-    if len(scores) >= LEAST_ROWS:
-        slope, offset = slope_and_offset(scores, right)
+    entities = scored_predictions(rows, "tokens")
+    if len(entities) >= LEAST_ROWS:
+        slope, offset = slope_and_offset(entities.confidence, entities.right)
         if slope > 0:  # otherwise the scores say nothing about what is right
-            fields |= {"entity_slope": slope, "entity_offset": offset, "entity_doubt": remaining_doubt(len(scores))}
+            fields |= {"entity_slope": slope, "entity_offset": offset, "entity_doubt": remaining_doubt(len(entities))}
     return Calibration(**fields, labels=fit_label_calibration(rows, row_labels))
-
-
-def entity_outcomes_of(rows: Sequence[LabelledPrediction]) -> tuple[Floats, Bools]:
-    """Return the confidence of each predicted entity, and whether its span and type are right."""
-    scores, right = [], []
-    for row in rows:
-        if row.gold_entities is not None:
-            gold = {(entity.start, entity.end, entity.label) for entity in row.gold_entities}
-            scores += [entity.score for entity in row.predicted_entities]
-            right += [(entity.start, entity.end, entity.label) in gold for entity in row.predicted_entities]
-    return np.array(scores, dtype=np.float64), np.array(right, dtype=np.bool_)
 
 
 def _temperature(probabilities: Floats, gold: Ints, doubt: float) -> float:

@@ -1,4 +1,4 @@
-"""Baseline models of a labels head: the best constant answer, and TF-IDF with one classifier per label."""
+"""Baseline models of a labels head: the best constant prediction, and TF-IDF with one classifier per label."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

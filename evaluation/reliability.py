@@ -6,8 +6,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from assay.evaluation.calibration_error import CalibrationError, calibration_error
-from assay.evaluation.calibration_fit import entity_outcomes_of
+from assay.evaluation.label_decisions import label_table
 from assay.evaluation.labelled_predictions import LabelledPrediction, rows_of
+from assay.evaluation.scored_predictions import scored_predictions
 from assay.evaluation.statistics import Bools, Floats, Interval, cluster_codes
 from assay.recipes.recipe import Head
 from assay.serving.calibration import Calibration
@@ -99,8 +100,7 @@ def _of_labels(
 ) -> HeadReliability | None:
     if len(rows) < LEAST:
         return None
-    probabilities = np.array([row.label_probabilities for row in rows])
-    gold = np.array([[name in (row.gold_labels or ()) for name in names] for row in rows])
+    probabilities, gold = label_table(rows, names)
     clusters = np.array([row.own_cluster for row in rows])
 
     def measure(values: Floats) -> CalibrationError:
@@ -120,14 +120,14 @@ def _of_labels(
 
 
 def _of_entities(rows: Sequence[LabelledPrediction], calibration: Calibration) -> HeadReliability | None:
-    confidence, right = entity_outcomes_of(rows)
-    if len(confidence) < LEAST:
+    entities = scored_predictions(rows, "tokens")
+    if len(entities) < LEAST:
         return None
+    confidence, types = entities.confidence, np.array(entities.labels)
     clusters = np.array([row.own_cluster for row in rows for _ in row.predicted_entities])
-    types = np.array([entity.label for row in rows for entity in row.predicted_entities])
 
     def measure(values: Floats, members: Bools) -> CalibrationError:
-        return calibration_error(values[members], right[members], cluster_codes(clusters[members].tolist()))
+        return calibration_error(values[members], entities.right[members], cluster_codes(clusters[members].tolist()))
 
     every = np.ones(len(confidence), dtype=np.bool_)
     of_type = {str(name): types == name for name in np.unique(types)}

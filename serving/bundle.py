@@ -108,6 +108,11 @@ class BundleManifest(BaseModel):
         """Return the calibration of a precision; one that was never fitted corrects nothing."""
         return self.calibration.get(precision, UNCALIBRATED)
 
+    @property
+    def shipped_precisions(self) -> list[Precision]:
+        """Return the precisions that the bundle ships: that of `model.onnx`, and bf16 where it was chosen, too."""
+        return [self.precision, "bf16"] if self.bf16 else [self.precision]
+
     def decisions_of(self, precision: Precision) -> Decisions:
         """Return the decisions of a precision, by head; empty if every prediction is decided."""
         return self.decisions.get(precision, NO_DECISIONS)

@@ -238,13 +238,10 @@ def _calibrate(source: _Source, folder: Path) -> None:
 
     bundle = Bundle.load(folder)
     manifest = bundle.manifest
-    shipped: set[Precision] = {manifest.precision}
-    if manifest.bf16:
-        shipped.add("bf16")
     names, rules = manifest.row_labels, source.recipe.decision
     predicted = {
         precision: predict_rows(Engine(bundle, precision=precision), source.rows, source.clusters)
-        for precision in sorted(shipped)
+        for precision in sorted(manifest.shipped_precisions)
     }
     calibration = {precision: fit_calibration(rows, manifest.labels, names) for precision, rows in predicted.items()}
     thresholds = {

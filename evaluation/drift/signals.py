@@ -43,7 +43,7 @@ def label_counts(statistics: WindowStatistics) -> Floats:
 
 
 def label_confidences(statistics: WindowStatistics) -> Floats:
-    """Return how sure a labels head is of each row: the mean probability of its answers, yes or no, over the labels."""
+    """Return how sure a labels head is of each row: the mean probability of what it predicts for each label."""
     return _array(
         float(np.mean([max(value, 1 - value) for value in row.label_probabilities]))
         for row in statistics.predictions

@@ -59,8 +59,8 @@ def _label_baselines(
 ) -> Iterator[tuple[str, str, Sequence[LabelledPrediction]]]:
     """Yield the baselines of a labels head.
 
-    Of all constant answers, every label for every row has the highest macro-F1: a label that is never predicted has an
-    F1 of 0.
+    Of all constant predictions, every label for every row has the highest macro-F1: a label that is never predicted has
+    an F1 of 0.
     """
     rows, names = context.evaluation.rows, context.bundle.manifest.row_labels
     yield "", "every label for every row", constant_labels(names, rows)

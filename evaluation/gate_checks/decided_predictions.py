@@ -90,10 +90,8 @@ def _decisions(context: GateContext[Any], head: Head, rule: DecisionRule) -> Map
         AssayError: the bundle does not hold the decision of the recipe.
     """
     manifest = context.bundle.manifest
-    shipped: set[Precision] = {manifest.precision}
-    if manifest.bf16:
-        shipped.add("bf16")
     held = {precision: decisions[head] for precision, decisions in manifest.decisions.items() if head in decisions}
+    shipped = manifest.shipped_precisions
     if any(precision not in held or held[precision].promise != promise_of(rule) for precision in shipped):
         raise AssayError(f"the bundle does not hold decision.{head} of the recipe; run with --from export")
     return held

@@ -1,7 +1,7 @@
 """Labels that are probably missing or wrong, by confident learning for several labels per row.
 
-Each label is one question, answered yes or no (Northcutt et al. 2021; Thyagarajan et al. 2022, "Identifying incorrect
-annotations in multi-label classification data").
+Each label is a problem of two classes, applies or not (Northcutt et al. 2021; Thyagarajan et al. 2022, "Identifying
+incorrect annotations in multi-label classification data").
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from assay.evaluation.statistics import Bools, Floats
 
 
 class RowLabelIssue(NamedTuple):
-    """The number of a row, a label that is probably wrong there, and the probability of the other answer."""
+    """The number of a row, a label that is probably wrong there, and the probability of the opposite."""
 
     row: int
     label: str
@@ -32,8 +32,8 @@ def row_label_issues(probabilities: Floats, given: Bools, names: Sequence[str]) 
     """
     issues = []
     for column, name in enumerate(names):
-        answers = np.stack([1 - probabilities[:, column], probabilities[:, column]], axis=1)
-        for row in class_issues(answers, given[:, column].astype(np.int64)):
+        outcomes = np.stack([1 - probabilities[:, column], probabilities[:, column]], axis=1)
+        for row in class_issues(outcomes, given[:, column].astype(np.int64)):
             stands = bool(given[row, column])
-            issues.append(RowLabelIssue(int(row), name, stands, float(answers[row, int(not stands)])))
+            issues.append(RowLabelIssue(int(row), name, stands, float(outcomes[row, int(not stands)])))
     return issues
