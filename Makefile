@@ -136,7 +136,8 @@ bench-spacy: install  ## medical terms against spaCy; installs spaCy
 bench-multi-label: install  ## several labels per row against TF-IDF, on real data
 	$(BIN)/python -m benchmarks.multi_label
 
-bench-serving: install  ## the engine against peers and the limit of the CPU, DeBERTa's rewritten graph, the server against engine, MLflow, overload
+bench-serving: install  ## the engine against peers, DeBERTa's rewritten graph, the server under load; installs the peers
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.serving_batch
 	$(BIN)/python -m benchmarks.serving_peers
 	$(BIN)/python -m benchmarks.deberta

@@ -16,18 +16,22 @@ import tempfile
 import time
 import urllib.request
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import assay
+from assay.models.checkpoint import Checkpoint
+from assay.models.export.huggingface import write_huggingface
+from assay.models.network import quiet
 from assay.serving.bundle import Bundle
 from assay.serving.cpu import available_threads
 from assay.serving.engine import Engine
 from assay.serving.engine import Row as TextRow
 from benchmarks.results import Row, write_rows
-from benchmarks.serving_bundle import open_minilm_bundle, read_texts
+from benchmarks.serving_bundle import PLACE, open_minilm_bundle, read_texts
 
 COMMAND = "make bench-serving"
 HOST = "127.0.0.1"
@@ -88,25 +92,30 @@ def against_the_engine(bundle: Bundle, rounds: int) -> list[Row]:
 
 
 def against_mlflow(bundle: Bundle, rounds: int) -> list[Row]:
-    """Compare single rows of 64 clients with MLflow's own server on the same bundle."""
+    """Compare single rows of 64 clients with `mlflow models serve`, of the same weights and of the same bundle."""
     texts = read_texts()[:MLFLOW_ROWS]
-    frame = {"columns": ["text"]}
-    ratios = []
+    rates: dict[str, list[float]] = {"ours": [], "transformers": [], "bundle": []}
     with (
         serving(bundle) as ours,
-        mlflow_serving(bundle) as peer,
-        requests(texts, lambda text: {"dataframe_split": {**frame, "data": [[text]]}}) as bodies,
+        mlflow_serving(save_transformers_model) as transformers,
+        mlflow_serving(partial(save_bundle, bundle)) as own,
+        requests(texts, lambda text: {"inputs": [text]}) as bodies,
     ):
-        load(ours, "/invocations", bodies)
+        ports = {"ours": ours, "transformers": transformers, "bundle": own}
+        for port in ports.values():
+            load(port, "/invocations", bodies)
         for _ in range(rounds):
-            rates = [rate(load(port, "/invocations", bodies)) for port in (ours, peer)]
-            ratios.append(rates[0] / rates[1])
-            print(f"ours {rates[0]:.0f} rows/s, mlflow models serve {rates[1]:.0f}")
-    note = (
-        f"{MLFLOW_ROWS} rows a round, the same requests to /invocations of both; "
-        "both run the same engine, so that only batches and MLflow's own overhead can be won"
-    )
-    return [metric(f"HTTP against mlflow models serve, {CLIENTS} clients, single rows", ratios, 4, 8, note)]
+            for name, port in ports.items():
+                rates[name].append(rate(load(port, "/invocations", bodies)))
+            print(", ".join(f"{name} {values[-1]:.0f} rows/s" for name, values in rates.items()))
+    note = f"{MLFLOW_ROWS} rows a round, the same requests to /invocations of both; {{}}"
+    stock = note.format("theirs computes the same weights in transformers, one request after another")
+    same = note.format("both run the same engine, so that only batches and MLflow's own overhead can be won")
+    measure = f"HTTP against mlflow models serve of {{}}, {CLIENTS} clients, single rows"
+    return [
+        metric(measure.format("transformers"), ratios_of(rates["ours"], rates["transformers"]), 4, 8, stock),
+        metric(measure.format("the same bundle"), ratios_of(rates["ours"], rates["bundle"]), None, None, same),
+    ]
 
 
 def overloaded(bundle: Bundle, rounds: int) -> list[Row]:
@@ -146,19 +155,37 @@ def serving(bundle: Bundle) -> Iterator[int]:
 
 
 @contextmanager
-def mlflow_serving(bundle: Bundle) -> Iterator[int]:
-    """Start `mlflow models serve` with the bundle as registered. Yields: its port."""
+def mlflow_serving(save: Callable[[str], None]) -> Iterator[int]:
+    """Start `mlflow models serve` of the model that `save` writes into a folder. Yields: its port."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
-        import mlflow.pyfunc
-
         path = f"{folder}/model"
-        code = Path(assay.__file__).parent / "serving" / "pyfunc.py"
-        artifacts = {"bundle": str(bundle.folder.resolve())}
-        mlflow.pyfunc.save_model(path, python_model=str(code), artifacts=artifacts, pip_requirements=[])
+        save(path)
         command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", path, "-p", str(port)]
         with process([*command, "--env-manager", "local", "--host", HOST], port):
             yield port
+
+
+def save_bundle(bundle: Bundle, path: str) -> None:
+    """Save the bundle for MLflow as it is registered."""
+    import mlflow.pyfunc
+
+    code = Path(assay.__file__).parent / "serving" / "pyfunc.py"
+    artifacts = {"bundle": str(bundle.folder.resolve())}
+    mlflow.pyfunc.save_model(path, python_model=str(code), artifacts=artifacts, pip_requirements=[])
+
+
+def save_transformers_model(path: str) -> None:
+    """Save the checkpoint of the bundle for MLflow as users of transformers do."""
+    import mlflow.transformers
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as name, quiet():
+        write_huggingface(Checkpoint.load(PLACE / "checkpoint"), Path(name), {})
+        model: Any = AutoModelForSequenceClassification.from_pretrained(name, local_files_only=True)
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, local_files_only=True)
+        components = {"model": model, "tokenizer": tokenizer}
+        mlflow.transformers.save_model(components, path, task="text-classification", pip_requirements=[])
 
 
 @contextmanager
@@ -234,8 +261,13 @@ def agreement(report: Mapping[str, str], expected: list[str | None]) -> float:
     return statistics.fmean(labels.get(number) == label for number, label in enumerate(expected))
 
 
+def ratios_of(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Return the ratio of each round."""
+    return [own / other for own, other in zip(ours, theirs, strict=True)]
+
+
 def metric(
-    measure: str, values: list[float], required: float, aim: float | None, note: str, better: Any = "higher"
+    measure: str, values: Sequence[float], required: float | None, aim: float | None, note: str, better: Any = "higher"
 ) -> Row:
     """Return the row of the median over rounds."""
     rounded = [round(value, 3) for value in values]

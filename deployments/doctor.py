@@ -6,7 +6,7 @@ import importlib.util
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -19,8 +19,8 @@ from assay.deployments import reachable
 from assay.recipes.recipe import Recipe
 from assay.recipes.source_section import HubSource, MongoSource
 from assay.serving.address import SQLITE, default_tracking_uri, without_password
-from assay.serving.cpu import available_threads, computes_bf16, cpu_flags
-from assay.serving.openvino_provider import is_installed
+from assay.serving.cpu import available_threads, cpu_flags
+from assay.serving.openvino_provider import is_installed, supports_cpu
 
 PARTS = ("runs", "ledger", "mlartifacts")  # of a store
 PACKAGES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo")
@@ -222,12 +222,12 @@ def _gpu() -> Diagnosis:
 def _cpu() -> Diagnosis:
     flags = cpu_flags()
     int8 = "int8 in hardware" if {"avx512_vnni", "avx_vnni", "asimddp"} & set(flags) else "no int8 instructions"
-    details = f"{available_threads()} cores, {' '.join(flags) or 'no vector flags found'} ({int8}{_bf16(flags)})"
+    details = f"{available_threads()} cores, {' '.join(flags) or 'no vector flags found'} ({int8}{_bf16()})"
     return Diagnosis("CPU", True, details)
 
 
-def _bf16(flags: Sequence[str]) -> str:
-    if not computes_bf16(flags):
+def _bf16() -> str:
+    if not supports_cpu():
         return ""
     return ", bf16 by OpenVINO" if is_installed() else ", bf16 with pip install 'assay[openvino]'"
 

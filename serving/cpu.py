@@ -46,24 +46,18 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ["asimd"] if platform.machine().lower() in ("arm64", "aarch64") else []
-    for line in text.splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in ("flags", "Features"):
-            present = set(value.split())
-            return [flag for flag in FLAGS if flag in present]
-    return []
+    present = set(_first_value(text, ("flags", "Features")).split())
+    return [flag for flag in FLAGS if flag in present]
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Return the name of the CPU as Linux gives it, else the architecture."""
-    try:
-        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
-    for line in text.splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return _read_value(cpuinfo, "model name") or platform.processor() or platform.machine()
+
+
+def cpu_vendor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the vendor that an x86 CPU names on Linux, such as `GenuineIntel`; empty elsewhere."""
+    return _read_value(cpuinfo, "vendor_id")
 
 
 def computes_bf16(flags: Collection[str]) -> bool:
@@ -77,6 +71,21 @@ def cpu_class(flags: Collection[str]) -> str:
     Speeds that were measured on one CPU hold for others of its class, as far as the order of precisions goes.
     """
     return next((flag for flag in _CLASSES if flag in flags), "other")
+
+
+def _read_value(cpuinfo: Path, name: str) -> str:
+    try:
+        return _first_value(cpuinfo.read_text(encoding="utf-8", errors="replace"), (name,))
+    except OSError:
+        return ""
+
+
+def _first_value(text: str, names: Collection[str]) -> str:
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in names:
+            return value.strip()
+    return ""
 
 
 def saturates_int8(flags: Set[str]) -> bool:

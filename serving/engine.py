@@ -25,7 +25,7 @@ from assay.serving.cpu import available_threads, cpu_class, cpu_flags, saturates
 from assay.serving.decoding import Floats
 from assay.serving.encoding import EncodedText, TextEncoder, pad
 from assay.serving.inference_session import ModelSession, open_session
-from assay.serving.openvino_provider import is_installed
+from assay.serving.openvino_provider import is_installed, supports_cpu
 from assay.serving.predictions import LogitsReader, Prediction, ScoredEntity, ScoredLabel
 from assay.serving.row_texts import row_fault
 
@@ -283,7 +283,7 @@ class Engine:
 
 def serving_precision(manifest: BundleManifest) -> Precision:
     """Return the precision that serves on this CPU: bf16 only where it was measured, on CPUs of the same class."""
-    if not manifest.bf16 or cpu_class(cpu_flags()) != cpu_class(manifest.cpu_flags):
+    if not (manifest.bf16 and supports_cpu() and cpu_class(cpu_flags()) == cpu_class(manifest.cpu_flags)):
         return manifest.precision
     if is_installed():
         return "bf16"

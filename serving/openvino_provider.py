@@ -2,14 +2,14 @@
 
 import json
 import threading
-from collections.abc import Collection
 from importlib.util import find_spec
 from typing import Any
 
 from assay.corpus.errors import AssayError, first_line
-from assay.serving.cpu import available_threads, computes_bf16, cpu_flags
+from assay.serving.cpu import available_threads, computes_bf16, cpu_flags, cpu_vendor
 
 PACKAGE = "onnxruntime_ep_openvino"
+VENDOR = "GenuineIntel"
 _LIBRARY = "assay-openvino"  # the name under which onnxruntime keeps the library of the package
 _registration = threading.Lock()
 
@@ -19,13 +19,17 @@ def is_installed() -> bool:
     return find_spec(PACKAGE) is not None
 
 
-def runs_bf16(flags: Collection[str] | None = None) -> bool:
-    """Return whether bf16 runs here: the CPU computes it, and the package is installed.
+def supports_cpu() -> bool:
+    """Return whether this CPU multiplies bf16 and the plugin takes it.
 
-    Args:
-        flags: flags of the CPU; None reads those of this one.
+    OpenVINO itself computes bf16 on CPUs of AMD, too, but the plugin (1.8.1) offers onnxruntime those of Intel alone.
     """
-    return computes_bf16(cpu_flags() if flags is None else flags) and is_installed()
+    return computes_bf16(cpu_flags()) and cpu_vendor() == VENDOR
+
+
+def runs_bf16() -> bool:
+    """Return whether bf16 runs here: the plugin takes the CPU, and is installed."""
+    return supports_cpu() and is_installed()
 
 
 def add_bf16(options: Any, threads: int | None = None) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.serving.cpu import available_threads, cpu_flags, cpu_name, saturates_int8
+from assay.serving.cpu import available_threads, cpu_flags, cpu_name, cpu_vendor, saturates_int8
 
 CPUS = len(os.sched_getaffinity(0))
 
@@ -64,3 +64,9 @@ def test_cpu_name_is_the_name_from_linux(tmp_path: Path) -> None:
     _write(tmp_path / "cpuinfo", "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t: avx2\n")
     assert cpu_name(tmp_path / "cpuinfo") == "AMD EPYC"
     assert cpu_name(tmp_path / "nowhere")
+
+
+def test_cpu_vendor_is_that_of_linux_or_empty(tmp_path: Path) -> None:
+    _write(tmp_path / "x86", "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n")
+    _write(tmp_path / "arm", "processor\t: 0\nCPU implementer\t: 0x41\n")
+    assert [cpu_vendor(tmp_path / name) for name in ("x86", "arm", "absent")] == ["AuthenticAMD", "", ""]

@@ -12,7 +12,7 @@ from assay.corpus.storage.digest import digest_file
 from assay.serving import engine as engine_module
 from assay.serving import openvino_provider
 from assay.serving.bundle import FLOAT_MODEL, MODEL, Bundle, write_manifest
-from assay.serving.cpu import cpu_flags
+from assay.serving.cpu import cpu_flags, cpu_vendor
 from assay.serving.engine import Engine, Row, serving_precision
 from assay.serving.smoke import smoke_test
 from tests.serving.conftest import BuildToy
@@ -21,38 +21,55 @@ AMX = ["avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"]
 ROWS = [Row(text) for text in ("good Apple", "bad", "fine fine München , Müller", "nothing known here", "good " * 30)]
 
 needs_bf16 = pytest.mark.skipif(
-    not openvino_provider.runs_bf16(), reason="needs assay[openvino] and a CPU with amx_bf16 or avx512_bf16"
+    not openvino_provider.runs_bf16(), reason="needs assay[openvino] and a CPU of Intel with amx_bf16 or avx512_bf16"
 )
 
 
 @pytest.mark.parametrize(
-    ("flags", "installed", "precision"),
+    ("flags", "vendor", "installed", "precision"),
     [
-        pytest.param(AMX, True, "bf16", id="as measured"),
-        pytest.param(AMX, False, "int8", id="without the extra"),
-        pytest.param(AMX[:4], True, "int8", id="bf16, but of another class than measured"),
-        pytest.param(AMX[:3], True, "int8", id="no bf16"),
+        pytest.param(AMX, "GenuineIntel", True, "bf16", id="as measured"),
+        pytest.param(AMX, "GenuineIntel", False, "int8", id="without the extra"),
+        pytest.param(AMX[:4], "GenuineIntel", True, "int8", id="bf16, but of another class than measured"),
+        pytest.param(AMX[:3], "GenuineIntel", True, "int8", id="no bf16"),
+        pytest.param(AMX, "AuthenticAMD", True, "int8", id="bf16, but on a CPU that the plugin does not offer"),
     ],
 )
 def test_serving_precision_is_bf16_only_where_it_was_measured(
-    build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch, flags: list[str], installed: bool, precision: str
+    build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch, flags: list[str], vendor: str, installed: bool, precision: str
 ) -> None:
     manifest = build_toy(precision="int8", reduced_range=True, bf16=True, cpu_flags=AMX).manifest
-    monkeypatch.setattr(engine_module, "cpu_flags", lambda: flags)
-    monkeypatch.setattr(engine_module, "is_installed", lambda: installed)
+    _imitate(monkeypatch, flags, vendor, installed)
     assert serving_precision(manifest) == precision
     assert serving_precision(manifest.model_copy(update={"bf16": False})) == "int8"
 
 
+@pytest.mark.parametrize(("vendor", "named"), [("GenuineIntel", True), ("AuthenticAMD", False)])
 def test_engine_names_the_extra_where_bf16_would_be_faster(
-    build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, vendor: str, named: bool
 ) -> None:
     toy = build_toy(bf16=True, cpu_flags=AMX)
-    monkeypatch.setattr(engine_module, "cpu_flags", lambda: AMX)
-    monkeypatch.setattr(engine_module, "is_installed", lambda: False)
+    _imitate(monkeypatch, AMX, vendor, installed=False)
     with caplog.at_level(logging.INFO, "assay.serving"):
         assert Engine(toy, threads=1).precision == "fp32"
-    assert "pip install 'assay[openvino]'" in caplog.text
+    assert ("pip install 'assay[openvino]'" in caplog.text) is named
+
+
+# A newer plugin that offers other CPUs must be noticed.
+@pytest.mark.skipif(not openvino_provider.is_installed(), reason="needs assay[openvino]")
+def test_plugin_offers_cpus_of_its_vendor_alone() -> None:
+    script = """
+from assay.corpus.errors import AssayError
+from assay.serving import cpu, openvino_provider
+try:
+    openvino_provider._devices()
+    print(openvino_provider.VENDOR)
+except AssayError:
+    print("none", cpu.cpu_vendor())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    vendor = cpu_vendor()
+    assert done.stdout.strip() == (vendor if vendor == openvino_provider.VENDOR else f"none {vendor}")
 
 
 def test_engine_refuses_bf16_without_the_extra(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,3 +133,11 @@ def test_engine_reports_an_openvino_that_does_not_load(toy: Bundle, monkeypatch:
     with pytest.raises(AssayError, match=r"does not load OpenVINO: API version 99") as caught:
         Engine(toy, precision="bf16")
     assert "\n" not in str(caught.value)
+
+
+def _imitate(monkeypatch: pytest.MonkeyPatch, flags: list[str], vendor: str, installed: bool) -> None:
+    """Let this machine have another CPU, with or without the extra."""
+    for module in (engine_module, openvino_provider):
+        monkeypatch.setattr(module, "cpu_flags", lambda: flags)
+        monkeypatch.setattr(module, "is_installed", lambda: installed)
+    monkeypatch.setattr(openvino_provider, "cpu_vendor", lambda: vendor)
