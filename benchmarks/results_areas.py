@@ -119,7 +119,7 @@ AREAS = (
             ),
             Headline("DeBERTa int8 against the plain fp32 export, {count} shapes", "int8 against the plain"),
             Headline("HTTP, 64 clients, single rows, against the engine", "^HTTP, 64 clients"),
-            Headline("HTTP against mlflow models serve", "^HTTP against mlflow"),
+            Headline("HTTP against mlflow models serve", "^HTTP against mlflow models serve of transformers"),
             Headline("ten times the load: goodput against the peak", "goodput against the peak"),
             Headline("memory against a process with torch and transformers", "^memory: serving process"),
         ),

@@ -158,9 +158,10 @@ def serving(bundle: Bundle) -> Iterator[int]:
 def mlflow_serving(save: Callable[[str], None]) -> Iterator[int]:
     """Start `mlflow models serve` of the model that `save` writes into a folder. Yields: its port."""
     port = free_port()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
+    with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/model"
-        save(path)
+        with warnings.catch_warnings(record=True):
+            save(path)
         command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", path, "-p", str(port)]
         with process([*command, "--env-manager", "local", "--host", HOST], port):
             yield port

@@ -21,7 +21,7 @@ from assay.flows.local import run_steps
 from assay.models.scores import entity_scores
 from assay.recipes.loader import load_recipe
 from benchmarks.encoder import minilm_folder
-from benchmarks.quality import DATA, SEEDS, medical_overrides, run_recipe
+from benchmarks.quality import DATA, SEEDS, Effort, medical_overrides, run_recipe
 from benchmarks.results import Row, show, write_rows
 
 COMMAND = "make bench-spacy"
@@ -51,7 +51,7 @@ def main() -> None:
     peer = [spacy_f1(splits, seed, arguments.iterations, arguments.dropout) for seed in seeds]
     rows = [_row(f"medical-ner: strict entity F1 of spaCy, mean of {len(seeds)} seeds", peer)]
     for name, overrides in OURS.items():
-        runs = [run_recipe("medical-ner", [*medical_overrides(seed), *overrides]) for seed in seeds]
+        runs = [run_recipe("medical-ner", Effort(), [*medical_overrides(seed), *overrides]) for seed in seeds]
         rows.append(to_row(name, [run.metrics["tokens.f1"] for run in runs], peer))
     if arguments.quick:
         show(rows)
