@@ -43,7 +43,7 @@ def check_decision(context: GateContext[Any], head: Head) -> Check:
             passed=False,
             why=_why_undecided(undecided, rule),
         )
-    decision = decisions[context.engine.precision]
+    decision = decisions[context.evaluation.precision]
     predictions = scored_predictions(context.evaluation.rows, head)
     decided = predictions.decided_by(decision)
     measured = f"{_measured(predictions, decided, rule)}; {_on_validation(decision)}"
@@ -65,7 +65,7 @@ def check_decision(context: GateContext[Any], head: Head) -> Check:
 def check_abstained(context: GateContext[Any], head: Head) -> Check:
     """Check that no more predictions on test rows are left to a person than the recipe allows."""
     limit, rule = context.rules.max_abstain[head], context.recipe.decision[head]
-    decision = _decisions(context, head, rule)[context.engine.precision]
+    decision = _decisions(context, head, rule)[context.evaluation.precision]
     predictions = scored_predictions(context.evaluation.rows, head)
     name, required = f"abstained: {head}", f"at most {percent(limit)} left to a person (gate.max_abstain.{head})"
     if not len(predictions):

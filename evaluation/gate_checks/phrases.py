@@ -1,6 +1,10 @@
 """Text formatting that several checks share."""
 
 from assay.evaluation.statistics import Interval
+from assay.recipes.recipe import Head
+
+# What a head's predictions are counted in.
+COUNTED: dict[Head, str] = {"sentence": "rows", "labels": "labels", "tokens": "entities"}
 
 
 def percent(share: float) -> str:

@@ -97,6 +97,25 @@ def test_check_decision_of_costs_weighs_errors(candidate: MakeCandidate, tmp_pat
     assert check.measured.startswith("a decided prediction costs 0 on average, one left to a person 1; 0.25 over all")
 
 
+def test_checks_use_the_thresholds_of_the_precision_that_predicted_the_test_rows(
+    candidate: MakeCandidate, tmp_path: Path
+) -> None:
+    # given test rows that a machine with bf16 has predicted, whose thresholds differ from those of int8
+    decisions = {"int8": {"sentence": a_decision(0.999)}, "bf16": {"sentence": a_decision(0.8)}}
+    made = candidate(
+        FEWER_CLASSES,
+        decision={"sentence": PROMISE},
+        manifest={"precision": "int8", "bf16": True, "decisions": decisions},
+        gate_rules={"max_abstain": {"sentence": 0.3}},
+    )
+    case = made.context(tmp_path)
+    case.__dict__["evaluation"] = case.evaluation.model_copy(update={"precision": "bf16"})
+    case.evaluation.rows = made.evaluation.load().rows
+    # when this machine serves int8, then the checks are still about bf16
+    assert "75.0% decided, 180 predictions" in check_decision(case, "sentence").measured
+    assert check_abstained(case, "sentence").measured.startswith("0.250")
+
+
 def test_check_decision_counts_entities(candidate: MakeCandidate, tmp_path: Path) -> None:
     case = candidate(decision={"tokens": PROMISE}, manifest=deciding(a_decision(0.5), "tokens"))
     check = check_decision(case.context(tmp_path), "tokens")
