@@ -20,6 +20,7 @@ import numpy as np
 
 from assay.evaluation.loss_bound import LossCount
 from assay.evaluation.statistics import Bools, Floats, Ints
+from assay.models.label_thresholds import between
 
 # Where the search starts, as shares of the tested numbers. The last one asks whether everything can be decided: the
 # errors of an accurate model come at any confidence, and a small part of the rows cannot show how few they are.
@@ -28,6 +29,8 @@ STARTS = (1 / 3, 2 / 3, 1.0)
 GROWTH = 1.1
 # Where a threshold would do by itself, but those before it do not, somewhat more predictions are needed.
 LEAST_MORE = 1.2
+# Scores come from sums in float32, whose last digits depend on the other rows of a batch: nearer ones count as equal.
+ROUNDING = 1e-6
 MOST_REQUIRED = 10_000_000
 
 
@@ -103,18 +106,18 @@ def choose_threshold(
         saved = np.cumsum(loss - limit)
         chosen = min(kept, key=lambda number: (saved[sizes[number] - 1], -sizes[number]))
     size = sizes[chosen]
-    threshold = 0.0 if size == len(scores) else float((scores[size - 1] + scores[size]) / 2)
+    threshold = 0.0 if size == len(scores) else float(between(scores[size], scores[size - 1]))
     return ChosenThreshold(threshold, size, counts[chosen])
 
 
 def _sizes(scores: Floats, limit: float, level: float) -> list[int]:
-    """Return numbers of decided predictions, rising; equal scores are decided together."""
+    """Return numbers of decided predictions, rising; scores that rounding could swap are decided together."""
     rows = len(scores)
     smallest = min(_smallest(limit, level), max(1, rows // 4))
     steps = max(2, ceil(log(rows / smallest) / log(GROWTH)) + 1)
-    last = np.searchsorted(-scores, -scores, side="right")  # after all predictions of the same score
+    ends = np.flatnonzero(np.append(scores[:-1] - scores[1:] > ROUNDING, True)) + 1
     wanted = np.round(np.geomspace(smallest, rows, steps)).astype(np.int64)
-    return sorted({int(last[size - 1]) for size in wanted})
+    return sorted({int(ends[np.searchsorted(ends, size)]) for size in wanted})
 
 
 def _testable(sizes: Sequence[int], clusters: Ints | None, limit: float, level: float) -> list[int]:
