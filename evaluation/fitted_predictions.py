@@ -67,8 +67,9 @@ class FittedPredictions:
         return {head: fit_decision(self._deciding(head), rule) for head, rule in rules.items()}
 
     def _deciding(self, head: Head) -> ScoredPredictions:
-        rows = out_of_fold(self.uncalibrated, self.row_labels) if head == "labels" else self.rows
-        return scored_predictions(rows, head)
+        unseen = out_of_fold(self.uncalibrated, self.row_labels) if head == "labels" else []
+        # Rows of one cluster make no folds, and are too few for any promise.
+        return scored_predictions(unseen or self.rows, head)
 
 
 def fitted_manifest(
