@@ -106,7 +106,8 @@ def label_table(rows: Sequence[LabelledPrediction], names: Sequence[str]) -> tup
 
 def _frequent(gold: Bools) -> Bools:
     """Return which labels have enough rows with and without them."""
-    return np.minimum(gold.sum(axis=0), (~gold).sum(axis=0)) >= LEAST_OF_LABEL
+    frequent: Bools = np.minimum(gold.sum(axis=0), (~gold).sum(axis=0)) >= LEAST_OF_LABEL
+    return frequent
 
 
 def _fit(probabilities: Floats, gold: Bools, corrected: Bools, doubt: float) -> LabelCalibration:

@@ -39,8 +39,8 @@ def compare_with_torch(network: nn.Module, engine: Engine, rows: Sequence[Row]) 
         for index, text in enumerate(batch):
             onnx_row, torch_row = _row_logits(onnx_logits, index, text), _row_logits(torch_logits, index, text)
             largest = max([largest, *(float(np.abs(onnx_row[head] - torch_row[head]).max()) for head in onnx_row)])
-            predictions = (engine.predict_from_logits(text, row) for row in (onnx_row, torch_row))
-            equal &= same_prediction(*predictions, engine)
+            exported, trained = (engine.predict_from_logits(text, row) for row in (onnx_row, torch_row))
+            equal &= same_prediction(exported, trained, engine)
     return Parity(largest, equal, len(encoded))
 
 

@@ -78,14 +78,16 @@ def f1_scores(
     """
     scores: dict[Head, float] = {}
     if classified := rows_of(predictions, "sentence"):
-        pairs = [(str(row.gold), row.predicted or "") for row in classified]
-        scores["sentence"] = sentence_scores(*zip(*pairs, strict=True), labels).macro_f1
-    several = [(row.gold_labels or (), row.applied) for row in rows_of(predictions, "labels")]
-    if any(gold for gold, _ in several):
-        scores["labels"] = label_scores(*zip(*several, strict=True), row_labels).macro_f1
-    entities = [(row.gold_entities or (), sorted(row.predicted_spans)) for row in rows_of(predictions, "tokens")]
-    if any(gold for gold, _ in entities):
-        scores["tokens"] = entity_scores(*zip(*entities, strict=True)).overall.f1
+        gold, predicted = [str(row.gold) for row in classified], [row.predicted or "" for row in classified]
+        scores["sentence"] = sentence_scores(gold, predicted, labels).macro_f1
+    several = rows_of(predictions, "labels")
+    if any(row.gold_labels for row in several):
+        names = [row.gold_labels or () for row in several]
+        scores["labels"] = label_scores(names, [row.applied for row in several], row_labels).macro_f1
+    tagged = rows_of(predictions, "tokens")
+    if any(row.gold_entities for row in tagged):
+        entities = [row.gold_entities or () for row in tagged]
+        scores["tokens"] = entity_scores(entities, [sorted(row.predicted_spans) for row in tagged]).overall.f1
     return scores
 
 

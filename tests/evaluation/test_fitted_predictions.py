@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from assay.corpus.entity import Entity
+from assay.corpus.example import HEADS
 from assay.evaluation.decision_fit import fit_decision
 from assay.evaluation.fitted_predictions import FittedPredictions, calibrated, fitted_manifest
 from assay.evaluation.label_decisions import fit_label_thresholds, out_of_fold, with_labels
@@ -39,7 +40,7 @@ def test_calibrated_predictions_equal_those_of_a_calibrated_engine() -> None:
 
 NAMES = [f"label {number:02}" for number in range(24)]
 RULE = DecisionRule(precision=0.9)
-RESAMPLES = 30
+RESAMPLES = 20
 
 
 class RareLabels:
@@ -173,7 +174,7 @@ RULES = [
 def test_fit_of_odd_rows_is_sound_and_changes_no_prediction(
     rows: list[LabelledPrediction], rule: dict[str, Any]
 ) -> None:
-    names, heads = NAMES[:4], ("sentence", "labels", "tokens")
+    names = NAMES[:4]
     fitted = FittedPredictions.fit(rows, ["a", "b", "c"], names)
     plain = fit_label_thresholds(rows, names, Calibration())
     for before, after, uncalibrated in zip(rows, fitted.rows, with_labels(rows, names, plain), strict=True):
@@ -184,8 +185,8 @@ def test_fit_of_odd_rows_is_sound_and_changes_no_prediction(
         assert after.probabilities[int(np.argmax(before.probabilities))] == max(after.probabilities)
         assert (after.predicted, after.predicted_spans) == (before.predicted, before.predicted_spans)
         assert after.applied == uncalibrated.applied
-    decisions = fitted.decide(dict.fromkeys(heads, DecisionRule.model_validate(rule)))
-    for head in heads:
+    decisions = fitted.decide(dict.fromkeys(HEADS, DecisionRule.model_validate(rule)))
+    for head in HEADS:
         decision, shown = decisions[head], scored_predictions(fitted.rows, head)
         assert Decision.model_validate_json(decision.model_dump_json()) == decision
         assert len(shown.decided_by(decision)) == len(shown)

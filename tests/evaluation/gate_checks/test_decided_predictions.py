@@ -1,13 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assay.evaluation.gate_checks.decided_predictions import check_abstained, check_decision
+from assay.evaluation.gate_checks.precision_at import check_precision_at
 from assay.registry.versions import Version
 from assay.serving.decision import Decision, DecisionEvidence
 from tests.decisions import a_decision
-from tests.gate_candidates import FEWER_CLASSES, FEWER_ENTITIES, MakeCandidate, checks_of
+from tests.gate_candidates import FEWER_CLASSES, FEWER_ENTITIES, MakeCandidate, checks_of, labelled_rows
 
 PROMISE: dict[str, Any] = {"precision": 0.95}
 COSTS: dict[str, Any] = {"costs": {"wrong": 10, "abstain": 1}}
@@ -86,6 +88,29 @@ def test_check_decision_of_too_few_decided_rows_is_not_tested(
     assert (check.passed, check.tested) == (allowed, False)
     assert check.measured.startswith("none of 240 predictions is decided")
     assert "0 decided test predictions are too few to test the promise" in check.why
+
+
+@pytest.mark.parametrize(
+    ("labelled", "why"),
+    [
+        (True, "the model predicts no entities on 240 labelled test rows; improve the model"),
+        (False, "no test row is labelled with entities; add labelled test rows"),
+    ],
+)
+def test_checks_of_a_head_that_predicts_nothing_say_so(
+    candidate: MakeCandidate, tmp_path: Path, labelled: bool, why: str
+) -> None:
+    rows = labelled_rows() if labelled else [replace(row, entities=None) for row in labelled_rows()]
+    rules = {"max_abstain": {"tokens": 0.5}, "min_precision_at": {"tokens": {"coverage": 0.5, "precision": 0.5}}}
+    case = candidate(
+        entities={"unheard": "COMPANY", "unseen": "PLACE"},
+        decision={"tokens": PROMISE},
+        manifest=deciding(a_decision(0.5), "tokens"),
+        gate_rules=rules,
+        rows=rows,
+    ).context(tmp_path)
+    checks = [check(case, "tokens") for check in (check_decision, check_abstained, check_precision_at)]
+    assert [(check.passed, check.why) for check in checks] == [(False, why)] * 3
 
 
 def test_check_decision_of_costs_weighs_errors(candidate: MakeCandidate, tmp_path: Path) -> None:
