@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from assay.evaluation.decision_threshold import ChosenThreshold, choose_threshold, precision_threshold
+from assay.evaluation.decision_threshold import ROUNDING, ChosenThreshold, choose_threshold, precision_threshold
 from assay.evaluation.loss_bound import LossCount
 from assay.evaluation.scored_predictions import ScoredPredictions
 from assay.evaluation.statistics import Floats
@@ -66,6 +66,7 @@ def _by_cost(predictions: ScoredPredictions, costs: CostTable, level: float) -> 
         level,
         predictions.clusters,
         cheapest=True,
+        rounding=ROUNDING * costs.smallest / costs.largest,
     )
 
 

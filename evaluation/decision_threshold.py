@@ -78,6 +78,7 @@ def choose_threshold(
     clusters: Ints | None = None,
     *,
     cheapest: bool = False,
+    rounding: float = ROUNDING,
 ) -> ChosenThreshold:
     """Choose a threshold whose decided predictions have a mean loss of at most `limit`.
 
@@ -89,13 +90,14 @@ def choose_threshold(
         clusters: cluster number of each prediction; None if they are independent.
         cheapest: choose the threshold with the lowest total loss, where an abstained prediction costs `limit`;
             otherwise the one that decides most predictions.
+        rounding: largest difference of scores that count as equal.
     """
     order = np.argsort(-scores, kind="stable")
     scores, loss = scores[order], loss[order]
     clusters = None if clusters is None else clusters[order]
     if not len(scores):
         return ChosenThreshold(None, 0, LossCount(0, 0), _smallest(limit, level))
-    every = _sizes(scores, limit, level)
+    every = _sizes(scores, limit, level, rounding)
     sizes = _testable(every, clusters, limit, level)
     counts = [_count(loss, clusters, size) for size in sizes]
     kept = _fallback([count.p_value(limit) for count in counts], 1 - level)
@@ -110,12 +112,12 @@ def choose_threshold(
     return ChosenThreshold(threshold, size, counts[chosen])
 
 
-def _sizes(scores: Floats, limit: float, level: float) -> list[int]:
+def _sizes(scores: Floats, limit: float, level: float, rounding: float) -> list[int]:
     """Return numbers of decided predictions, rising; scores that rounding could swap are decided together."""
     rows = len(scores)
     smallest = min(_smallest(limit, level), max(1, rows // 4))
     steps = max(2, ceil(log(rows / smallest) / log(GROWTH)) + 1)
-    ends = np.flatnonzero(np.append(scores[:-1] - scores[1:] > ROUNDING, True)) + 1
+    ends = np.flatnonzero(np.append(scores[:-1] - scores[1:] > rounding, True)) + 1
     wanted = np.round(np.geomspace(smallest, rows, steps)).astype(np.int64)
     return sorted({int(ends[np.searchsorted(ends, size)]) for size in wanted})
 

@@ -28,6 +28,11 @@ class CostTable(StrictModel):
         """Return the largest cost of a wrong prediction."""
         return max([self.wrong, *self.wrong_by_class.values()])
 
+    @property
+    def smallest(self) -> float:
+        """Return the smallest cost of a wrong prediction."""
+        return min([self.wrong, *self.wrong_by_class.values()])
+
     def of(self, label: str) -> float:
         """Return the cost of wrongly predicting a class or an entity type."""
         return self.wrong_by_class.get(label, self.wrong)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from scipy.stats import norm
 
-from assay.evaluation.decision_threshold import choose_threshold, precision_threshold
+from assay.evaluation.decision_threshold import ROUNDING, choose_threshold, precision_threshold
 from assay.evaluation.statistics import Bools, Floats, Ints
 
 RESAMPLES = 200
@@ -154,6 +154,15 @@ def test_choose_threshold_decides_together_what_rounding_could_swap() -> None:
     assert choose_threshold(scores, np.zeros(1000), 0.05, 0.95).decided == 1000
     wrong = np.repeat([0.0, 1.0], 500)
     assert choose_threshold(scores, wrong, 0.05, 0.95).threshold is None
+
+
+def test_choose_threshold_tells_close_scores_apart_where_rounding_is_smaller() -> None:
+    # as for errors that cost a thousandth of others: their safety differs by a thousandth of their confidence
+    confidence, wrong = np.linspace(0, 1, 4000), (np.linspace(0, 1, 4000) < 0.5).astype(np.float64)
+    safety = 1 - (1 - confidence) / 1000
+    plain = choose_threshold(confidence, wrong, 0.05, 0.95)
+    scaled = choose_threshold(safety, wrong, 0.05, 0.95, rounding=ROUNDING / 1000)
+    assert 0 < plain.decided == scaled.decided < 4000
 
 
 def test_choose_threshold_takes_the_lowest_cost_and_not_the_most_rows() -> None:
