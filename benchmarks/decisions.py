@@ -16,10 +16,9 @@ import numpy as np
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.evaluation.bundle_evaluation import heads_of
-from assay.evaluation.calibration_fit import fit_calibration
 from assay.evaluation.coverage import coverage_of
-from assay.evaluation.decision_fit import calibrated, fit_decision
 from assay.evaluation.export_report import BUNDLE
+from assay.evaluation.fitted_predictions import FittedPredictions
 from assay.evaluation.labelled_predictions import LabelledPrediction, predict_rows
 from assay.evaluation.metrics import HEAD_NOUNS
 from assay.evaluation.reliability import reliability_of
@@ -44,6 +43,11 @@ class HeldOut:
     rows: list[LabelledPrediction]
     heads: list[Head]
     labels: list[str]
+    row_labels: list[str]
+
+    def fit(self, rows: Sequence[LabelledPrediction]) -> FittedPredictions:
+        """Fit calibration and label thresholds on some of the rows, as the export does."""
+        return FittedPredictions.fit(rows, self.labels, self.row_labels)
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,11 @@ def read_held_out(store: Path) -> HeldOut:
     run = exported.parents[1]
     (snapshot_folder,), (splits_folder,) = run.glob("extract-*"), run.glob("split-*")
     bundle, snapshot, splits = Bundle.load(exported), Snapshot.load(snapshot_folder), Splits.load(splits_folder)
-    plain = bundle.manifest.model_copy(update={"calibration": {}, "decisions": {}})
+    plain = bundle.manifest.model_copy(update={"calibration": {}, "decisions": {}, "label_thresholds": {}})
     examples = [row for split in ("validation", "test") for row in splits.rows(snapshot, split)]
     with Engine(Bundle(bundle.folder, plain)) as engine:
         rows = predict_rows(engine, examples, splits.clusters)
-    return HeldOut(rows, heads_of(bundle.manifest), bundle.manifest.labels)
+    return HeldOut(rows, heads_of(bundle.manifest), bundle.manifest.labels, bundle.manifest.row_labels)
 
 
 def measure(name: str, data: HeldOut, resamples: int) -> Iterator[Row]:
@@ -107,8 +111,9 @@ def _halves(rows: Sequence[LabelledPrediction], random: np.random.Generator) -> 
 
 def _calibration(name: str, data: HeldOut, halves: Halves) -> Iterator[Row]:
     fitting, counting = halves
-    calibration = fit_calibration(fitting, data.labels)
-    for head in reliability_of(calibrated(counting, calibration), data.heads, data.labels, calibration):
+    fitted = data.fit(fitting)
+    shown = fitted.applied_to(counting)
+    for head in reliability_of(shown, data.heads, data.labels, fitted.calibration, data.row_labels):
         before = f"{head.uncalibrated.error.value:.3f} before calibration"
         yield _row(
             f"{name}: calibration error of {HEAD_NOUNS[head.head]}", head.calibrated.error.value, before, lower=True
@@ -118,7 +123,7 @@ def _calibration(name: str, data: HeldOut, halves: Halves) -> Iterator[Row]:
 def _coverage(name: str, data: HeldOut, halves: Halves) -> Iterator[Row]:
     """Yield the share of errors among the most confident predictions, by coverage."""
     fitting, counting = halves
-    for head in coverage_of(calibrated(counting, fit_calibration(fitting, data.labels)), data.heads, {}):
+    for head in coverage_of(data.fit(fitting).applied_to(counting), data.heads, {}):
         for share in COVERAGES:
             point = min(head.curve, key=lambda point: abs(point.coverage - share))
             what = f"{name}: errors among the {share:.0%} most confident {HEAD_NOUNS[head.head]}"
@@ -127,10 +132,9 @@ def _coverage(name: str, data: HeldOut, halves: Halves) -> Iterator[Row]:
 
 def _kept(data: HeldOut, head: Head, promise: float, halves: Halves) -> Promise:
     fitting, counting = halves
-    calibration = fit_calibration(fitting, data.labels)
-    rule = DecisionRule(precision=promise, confidence=CONFIDENCE)
-    decision = fit_decision(scored_predictions(calibrated(fitting, calibration), head), rule)
-    shown = scored_predictions(calibrated(counting, calibration), head)
+    fitted = data.fit(fitting)
+    decision = fitted.decide({head: DecisionRule(precision=promise, confidence=CONFIDENCE)})[head]
+    shown = scored_predictions(fitted.applied_to(counting), head)
     decided = shown.decided_by(decision)
     return Promise(float(decided.mean()), float(shown.right[decided].mean()) if decided.any() else None)
 

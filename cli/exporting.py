@@ -37,13 +37,24 @@ def export(
 
     checkpoint, bundle = find_checkpoint(model, store, registry_uri(model, store))
     metadata = {"producer": f"assay {version('assay')}"}
+    thresholds = None
     if bundle is not None:
         metadata |= {"name": bundle.manifest.name, "bundle": bundle.digest}
+        thresholds = bundle.manifest.uncalibrated_thresholds
     with atomic_folder(folder) as partial:
-        written = [path.relative_to(partial) for path in write_huggingface(checkpoint, partial, metadata)]
+        folders = write_huggingface(checkpoint, partial, metadata, thresholds)
+        written = [path.relative_to(partial) for path in folders]
     for path in written:
         echo(f"{folder / path}: transformers loads it with pipeline()")
+    if checkpoint.row_labels:
+        echo(_about_labels(known=thresholds is not None))
     if checkpoint.crf is not None:
         echo("the CRF of the token head is left out: pipeline() labels each token by itself")
     if checkpoint.cleaning != Cleaning():
         echo("Assay cleans texts before it reads them: clean yours as model.cleaning of the recipe does")
+
+
+def _about_labels(*, known: bool) -> str:
+    if known:
+        return "a label applies from its probability in label_thresholds of config.json; pipeline() does not read them"
+    return "a checkpoint has no label_thresholds; name the bundle or the registered model to write them, too"

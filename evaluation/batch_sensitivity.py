@@ -12,7 +12,6 @@ import numpy as np
 
 from assay.corpus.example import Example
 from assay.evaluation.labelled_predictions import row_of
-from assay.evaluation.precision_measurement import names_of_labels
 from assay.evaluation.spaced_rows import evenly_spaced
 from assay.serving.encoding import EncodedText
 from assay.serving.engine import Engine, Prediction
@@ -68,7 +67,7 @@ def measure_sensitivity(
         rows=len(chosen),
         labels=sum(first.label != second.label for first, second in pairs) / len(pairs),
         entities=changed / union if union else 0.0,
-        label_sets=sum(names_of_labels(first) != names_of_labels(second) for first, second in pairs) / len(pairs),
+        label_sets=sum(_applied(first) != _applied(second) for first, second in pairs) / len(pairs),
         probability=max(chain([0.0], *(_differences(first, second) for first, second in pairs))),
     )
 
@@ -89,6 +88,10 @@ def _batches(items: Sequence[EncodedText], order: Sequence[int], budget: int) ->
 
 def _spans(prediction: Prediction) -> Spans:
     return frozenset((entity.start, entity.end, entity.label) for entity in prediction.entities)
+
+
+def _applied(prediction: Prediction) -> list[str]:
+    return [one.label for one in prediction.labels]
 
 
 def _differences(first: Prediction, second: Prediction) -> Iterator[float]:

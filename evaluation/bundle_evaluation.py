@@ -30,7 +30,7 @@ from assay.evaluation.slices import SliceMetric, slice_metrics
 from assay.evaluation.statistics import Interval, f1_interval
 from assay.evaluation.worst_errors import WorstError, worst_errors
 from assay.recipes.recipe import Head
-from assay.serving.bundle import Bundle, BundleManifest
+from assay.serving.bundle import Bundle, BundleManifest, Precision
 from assay.serving.engine import Engine
 
 EVALUATION = "evaluation.json"
@@ -41,11 +41,12 @@ ISSUES = 25
 class Evaluation(Metrics):
     """Metrics of one bundle on one set of rows: per head, class, slice and row.
 
-    `intervals` holds the 95 % bootstrap interval of the F1 of each head. `rows` is stored in a Parquet file next to
-    the JSON file.
+    `precision` is the one that predicted the rows, of those that the bundle ships. `intervals` holds the 95 % bootstrap
+    interval of the F1 of each head. `rows` is stored in a Parquet file next to the JSON file.
     """
 
     bundle: str
+    precision: Precision
     heads: list[Head]
     labels: list[str]
     intervals: dict[Head, Interval]
@@ -106,6 +107,7 @@ def score_bundle(
     return Evaluation(
         **dict(metrics),
         bundle=bundle.digest,
+        precision=engine.precision,
         heads=heads,
         labels=labels,
         intervals={head: f1_interval(outcomes_of(predictions, head)) for head in heads if head not in metrics.left_out},

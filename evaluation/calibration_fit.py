@@ -12,6 +12,8 @@ from assay.evaluation.statistics import Floats, Ints
 from assay.serving.calibration import Calibration
 
 LOG_TEMPERATURES = (np.log(0.1), np.log(20))
+# In nats per row; less comes from rounding.
+LEAST_GAIN = 1e-9
 
 
 def fit_calibration(
@@ -41,7 +43,10 @@ def fit_calibration(
 
 
 def _temperature(probabilities: Floats, gold: Ints, doubt: float) -> float:
-    """Return the temperature with the smallest negative log-likelihood.
+    """Return the temperature with the smallest negative log-likelihood; 1 where the rows do not prefer any other.
+
+    No temperature changes probabilities of 0 and 1, or of one size: rows that have these alone say nothing about the
+    probabilities of other rows.
 
     The loss is that of scikit-learn's `CalibratedClassifierCV(method="temperature")`, which takes no predictions that
     another model has made.
@@ -54,4 +59,5 @@ def _temperature(probabilities: Floats, gold: Ints, doubt: float) -> float:
         calibrated = Calibration(temperature=np.exp(log_temperature), doubt=doubt).probabilities(probabilities)
         return float(-np.log(calibrated[rows, gold]).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded").x))
+    best = minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded")
+    return float(np.exp(best.x)) if best.fun < loss(0.0) - LEAST_GAIN else 1.0

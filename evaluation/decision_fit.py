@@ -1,29 +1,13 @@
-"""Choose the decision thresholds of a model on validation rows, from its uncalibrated predictions."""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+"""Choose the decision thresholds of a head on validation rows."""
 
 import numpy as np
 
-from assay.corpus.example import Head
-from assay.evaluation.decision_threshold import ChosenThreshold, choose_threshold, precision_threshold
-from assay.evaluation.labelled_predictions import LabelledPrediction
+from assay.evaluation.decision_threshold import ROUNDING, ChosenThreshold, choose_threshold, precision_threshold
 from assay.evaluation.loss_bound import LossCount
-from assay.evaluation.scored_predictions import ScoredPredictions, scored_predictions
+from assay.evaluation.scored_predictions import ScoredPredictions
 from assay.evaluation.statistics import Floats
 from assay.recipes.decision_section import CostTable, DecisionRule
-from assay.serving.calibration import Calibration
-from assay.serving.decision import Decision, DecisionEvidence, Decisions
-
-
-def fit_decisions(rows: Sequence[LabelledPrediction], rules: Mapping[Head, DecisionRule]) -> Decisions:
-    """Choose the thresholds of each head that the recipe has a rule for.
-
-    Args:
-        rows: calibrated predictions on validation rows.
-        rules: section `decision` of the recipe.
-    """
-    return {head: fit_decision(scored_predictions(rows, head), rule) for head, rule in rules.items()}
+from assay.serving.decision import Decision, DecisionEvidence
 
 
 def fit_decision(predictions: ScoredPredictions, rule: DecisionRule) -> Decision:
@@ -82,6 +66,7 @@ def _by_cost(predictions: ScoredPredictions, costs: CostTable, level: float) -> 
         level,
         predictions.clusters,
         cheapest=True,
+        rounding=ROUNDING * costs.smallest / costs.largest,
     )
 
 
@@ -109,24 +94,4 @@ def _evidence(predictions: ScoredPredictions, decision: Decision) -> DecisionEvi
         wrong=int(wrong.sum()),
         bound=1 - count.upper(decision.confidence) if decided.any() else None,
         required=decision.evidence.required,
-    )
-
-
-def calibrated(rows: Sequence[LabelledPrediction], calibration: Calibration) -> list[LabelledPrediction]:
-    """Return uncalibrated predictions as they are after calibration; the labels that apply stay (`with_labels`)."""
-    return [_calibrated(row, calibration) for row in rows]
-
-
-def _calibrated(row: LabelledPrediction, calibration: Calibration) -> LabelledPrediction:
-    scores = calibration.entity_confidence(np.array([entity.score for entity in row.predicted_entities]))
-    entities = zip(row.predicted_entities, scores, strict=True)
-    return replace(
-        row,
-        probabilities=tuple(calibration.probabilities(np.array(row.probabilities)).tolist())
-        if row.probabilities
-        else (),
-        label_probabilities=tuple(calibration.label_probabilities(np.array(row.label_probabilities)).tolist())
-        if row.label_probabilities
-        else (),
-        predicted_entities=tuple(replace(entity, score=float(score)) for entity, score in entities),
     )

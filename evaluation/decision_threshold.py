@@ -20,6 +20,7 @@ import numpy as np
 
 from assay.evaluation.loss_bound import LossCount
 from assay.evaluation.statistics import Bools, Floats, Ints
+from assay.models.label_thresholds import between
 
 # Where the search starts, as shares of the tested numbers. The last one asks whether everything can be decided: the
 # errors of an accurate model come at any confidence, and a small part of the rows cannot show how few they are.
@@ -28,6 +29,8 @@ STARTS = (1 / 3, 2 / 3, 1.0)
 GROWTH = 1.1
 # Where a threshold would do by itself, but those before it do not, somewhat more predictions are needed.
 LEAST_MORE = 1.2
+# Scores come from sums in float32, whose last digits depend on the other rows of a batch: nearer ones count as equal.
+ROUNDING = 1e-6
 MOST_REQUIRED = 10_000_000
 
 
@@ -75,6 +78,7 @@ def choose_threshold(
     clusters: Ints | None = None,
     *,
     cheapest: bool = False,
+    rounding: float = ROUNDING,
 ) -> ChosenThreshold:
     """Choose a threshold whose decided predictions have a mean loss of at most `limit`.
 
@@ -86,13 +90,14 @@ def choose_threshold(
         clusters: cluster number of each prediction; None if they are independent.
         cheapest: choose the threshold with the lowest total loss, where an abstained prediction costs `limit`;
             otherwise the one that decides most predictions.
+        rounding: largest difference of scores that count as equal.
     """
     order = np.argsort(-scores, kind="stable")
     scores, loss = scores[order], loss[order]
     clusters = None if clusters is None else clusters[order]
     if not len(scores):
         return ChosenThreshold(None, 0, LossCount(0, 0), _smallest(limit, level))
-    every = _sizes(scores, limit, level)
+    every = _sizes(scores, limit, level, rounding)
     sizes = _testable(every, clusters, limit, level)
     counts = [_count(loss, clusters, size) for size in sizes]
     kept = _fallback([count.p_value(limit) for count in counts], 1 - level)
@@ -103,18 +108,18 @@ def choose_threshold(
         saved = np.cumsum(loss - limit)
         chosen = min(kept, key=lambda number: (saved[sizes[number] - 1], -sizes[number]))
     size = sizes[chosen]
-    threshold = 0.0 if size == len(scores) else float((scores[size - 1] + scores[size]) / 2)
+    threshold = 0.0 if size == len(scores) else float(between(scores[size], scores[size - 1]))
     return ChosenThreshold(threshold, size, counts[chosen])
 
 
-def _sizes(scores: Floats, limit: float, level: float) -> list[int]:
-    """Return numbers of decided predictions, rising; equal scores are decided together."""
+def _sizes(scores: Floats, limit: float, level: float, rounding: float) -> list[int]:
+    """Return numbers of decided predictions, rising; scores that rounding could swap are decided together."""
     rows = len(scores)
     smallest = min(_smallest(limit, level), max(1, rows // 4))
     steps = max(2, ceil(log(rows / smallest) / log(GROWTH)) + 1)
-    last = np.searchsorted(-scores, -scores, side="right")  # after all predictions of the same score
+    ends = np.flatnonzero(np.append(scores[:-1] - scores[1:] > rounding, True)) + 1
     wanted = np.round(np.geomspace(smallest, rows, steps)).astype(np.int64)
-    return sorted({int(last[size - 1]) for size in wanted})
+    return sorted({int(ends[np.searchsorted(ends, size)]) for size in wanted})
 
 
 def _testable(sizes: Sequence[int], clusters: Ints | None, limit: float, level: float) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.storage.completion_manifest import read_manifest
+from assay.models.learning_check import LearningWarning
 from assay.recipes.recipe import Gate, Head
 from assay.serving.bundle import MeasuredPrecision, Precision
 
@@ -43,7 +44,7 @@ class ExportReport(ShippedPrecision):
     parity_labels_equal: bool
     parity_rows: int
     size_mb: float
-    training_warnings: list[str] = []
+    training_warnings: list[LearningWarning] = []
 
     @classmethod
     def load(cls, folder: Path) -> Self:

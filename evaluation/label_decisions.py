@@ -1,4 +1,11 @@
-"""Probabilities and thresholds of a labels head, fitted on validation rows."""
+"""Probabilities and thresholds of a labels head, fitted on validation rows.
+
+Each label has a threshold and a correction of its own, which fit its few rows better than any others. A decision on the
+same rows would promise more than it keeps: learn-then-test, which chooses its threshold, needs an order of predictions
+that does not depend on what is right (Angelopoulos et al. 2021, "Learn then test", section 2), and MAPIE wants rows for
+it that fitted nothing else. Rows with rare labels are too few to set some aside, so the decision is made on predictions
+that are made without the rows of their own fold, as in cross-fitting (Chernozhukov et al. 2018).
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +21,9 @@ from assay.serving.predictions import ScoredLabel
 
 # With fewer rows that have a label, or that have it not, its probability stays as the model gives it.
 LEAST_OF_LABEL = 5
+# With fewer, the rows of the other folds would fit clearly worse than all rows do.
+FOLDS = 10
+_UNCORRECTED = (1.0, 0.0)
 
 
 def fit_label_calibration(rows: Sequence[LabelledPrediction], names: Sequence[str]) -> LabelCalibration | None:
@@ -27,12 +37,7 @@ def fit_label_calibration(rows: Sequence[LabelledPrediction], names: Sequence[st
     if not names or len(labelled) < LEAST_ROWS:
         return None
     probabilities, gold = label_table(labelled, names)
-    lines = [_line(probabilities[:, number], gold[:, number]) for number in range(len(names))]
-    return LabelCalibration(
-        slopes=[slope for slope, _ in lines],
-        offsets=[offset for _, offset in lines],
-        doubt=remaining_doubt(len(labelled)),
-    )
+    return _fit(probabilities, gold, _frequent(gold), remaining_doubt(len(labelled)))
 
 
 def fit_label_thresholds(
@@ -51,6 +56,33 @@ def fit_label_thresholds(
         return []
     probabilities, gold = label_table(rows_of(rows, "labels"), names)
     return choose_thresholds(calibration.label_probabilities(probabilities), gold)
+
+
+def out_of_fold(rows: Sequence[LabelledPrediction], names: Sequence[str]) -> list[LabelledPrediction]:
+    """Return the predictions of a labels head as they are for rows that fitted neither calibration nor thresholds.
+
+    Clusters stay together. Rows without labels of the head are left out.
+
+    Args:
+        rows: uncalibrated predictions on validation rows.
+        names: labels of the labels head, in the order of its probabilities.
+    """
+    from sklearn.model_selection import GroupKFold  # takes a second to import
+
+    labelled = rows_of(rows, "labels")
+    clusters = [row.own_cluster for row in labelled]
+    probabilities, gold = label_table(labelled, names)
+    enough = len(labelled) >= LEAST_ROWS
+    corrected, doubt = _frequent(gold) & enough, remaining_doubt(len(labelled)) if enough else 0.0
+    folds, predicted = min(FOLDS, len(set(clusters))), list[LabelledPrediction]()
+    for fitting, held in GroupKFold(folds).split(probabilities, groups=clusters) if folds > 1 else ():
+        calibration = _fit(probabilities[fitting], gold[fitting], corrected, doubt)
+        thresholds = choose_thresholds(calibration.probabilities(probabilities[fitting]), gold[fitting])
+        values = calibration.probabilities(probabilities[held]).tolist()
+        members = [labelled[number] for number in held]
+        calibrated = [replace(row, label_probabilities=tuple(one)) for row, one in zip(members, values, strict=True)]
+        predicted += with_labels(calibrated, names, thresholds)
+    return predicted
 
 
 def with_labels(
@@ -72,8 +104,18 @@ def label_table(rows: Sequence[LabelledPrediction], names: Sequence[str]) -> tup
     return probabilities, gold.reshape(-1, len(names))
 
 
+def _frequent(gold: Bools) -> Bools:
+    """Return which labels have enough rows with and without them."""
+    frequent: Bools = np.minimum(gold.sum(axis=0), (~gold).sum(axis=0)) >= LEAST_OF_LABEL
+    return frequent
+
+
+def _fit(probabilities: Floats, gold: Bools, corrected: Bools, doubt: float) -> LabelCalibration:
+    columns = zip(probabilities.T, gold.T, corrected, strict=True)
+    lines = [_line(values, right) if frequent else _UNCORRECTED for values, right, frequent in columns]
+    return LabelCalibration(slopes=[slope for slope, _ in lines], offsets=[offset for _, offset in lines], doubt=doubt)
+
+
 def _line(probabilities: Floats, gold: Bools) -> tuple[float, float]:
-    if min(gold.sum(), (~gold).sum()) < LEAST_OF_LABEL:
-        return 1.0, 0.0
     slope, offset = slope_and_offset(probabilities, gold)
-    return (slope, offset) if slope > 0 else (1.0, 0.0)  # otherwise the probabilities say nothing about the label
+    return (slope, offset) if slope > 0 else _UNCORRECTED  # otherwise the probabilities say nothing about the label

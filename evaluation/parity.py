@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from assay.evaluation.precision_measurement import same_prediction
 from assay.serving.bundle import BundleManifest
 from assay.serving.decoding import Floats
 from assay.serving.encoding import EncodedText, pad
-from assay.serving.engine import Engine, Row
+from assay.serving.engine import Engine, Prediction, Row
 
 ROWS_PER_BATCH = 16
+# A label whose probability is as close as this to its threshold may apply by the last digits of a sum.
+AT_THRESHOLD = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,10 @@ class Parity:
 
 
 def compare_with_torch(network: nn.Module, engine: Engine, rows: Sequence[Row]) -> Parity:
-    """Run torch and the engine's graph on the same batches of rows in their order, so that lengths differ."""
+    """Run torch and the engine's graph on the same batches of rows in their order, so that lengths differ.
+
+    Labels apply from the thresholds of the engine.
+    """
     encoded = engine.encode(rows)
     largest, equal = 0.0, True
     for begin in range(0, len(encoded), ROWS_PER_BATCH):
@@ -35,9 +39,17 @@ def compare_with_torch(network: nn.Module, engine: Engine, rows: Sequence[Row]) 
         for index, text in enumerate(batch):
             onnx_row, torch_row = _row_logits(onnx_logits, index, text), _row_logits(torch_logits, index, text)
             largest = max([largest, *(float(np.abs(onnx_row[head] - torch_row[head]).max()) for head in onnx_row)])
-            predictions = (engine.predict_from_logits(text, row) for row in (onnx_row, torch_row))
-            equal &= same_prediction(*predictions)
+            exported, trained = (engine.predict_from_logits(text, row) for row in (onnx_row, torch_row))
+            equal &= same_prediction(exported, trained, engine)
     return Parity(largest, equal, len(encoded))
+
+
+def same_prediction(first: Prediction, second: Prediction, engine: Engine) -> bool:
+    """Return whether two predictions have the same class, entities, and labels, but for those at their threshold."""
+    labels = [{one.label for one in prediction.labels} for prediction in (first, second)]
+    differing = (labels[0] ^ labels[1]) - engine.labels_at_threshold(first.label_probabilities, AT_THRESHOLD)
+    entities = [[(one.start, one.end, one.label) for one in prediction.entities] for prediction in (first, second)]
+    return first.label == second.label and not differing and entities[0] == entities[1]
 
 
 def _torch_logits(network: nn.Module, batch: Sequence[EncodedText], manifest: BundleManifest) -> dict[str, Floats]:

@@ -5,18 +5,15 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from assay.corpus.example import Entity, Example
-from assay.evaluation.labelled_predictions import as_tagged, row_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, row_of, rows_of
 from assay.evaluation.latency import measure_latency
 from assay.evaluation.spaced_rows import evenly_spaced
-from assay.models.label_thresholds import applied_labels, choose_thresholds
 from assay.models.scores import entity_scores, label_scores, sentence_scores
 from assay.recipes.recipe import Head
 from assay.serving.bundle import MeasuredPrecision, Precision
 from assay.serving.cpu import available_threads
-from assay.serving.engine import Engine, Prediction, Row
+from assay.serving.engine import Engine, Row
 
 ROUNDS = 3
 # Rows of a round fill this many batches per CPU, so that no CPU waits for the last batch of another for long.
@@ -25,25 +22,29 @@ SAMPLE_ROWS = 64
 LATENCY_ROWS = 30
 
 
-def measure_precisions(engines: Mapping[Precision, Engine], examples: Sequence[Example]) -> list[MeasuredPrecision]:
+def measure_precisions(
+    engines: Mapping[Precision, Engine],
+    examples: Sequence[Example],
+    predictions: Mapping[Precision, Sequence[LabelledPrediction]],
+) -> list[MeasuredPrecision]:
     """Measure each precision against float32 on the same rows.
 
     Args:
         engines: engines of the same weights, float32 among them.
         examples: at least one validation row.
+        predictions: the predictions of each precision for these rows, with its own thresholds of labels.
     """
-    rows = [row_of(example, engines["fp32"].manifest.pair) for example in examples]
-    predictions = {precision: engine.predict(rows) for precision, engine in engines.items()}
+    manifest = engines["fp32"].manifest
     speeds = measure_speeds(engines, _timed_rows(engines, examples))
     latencies = dict(zip(engines, measure_latency(list(engines.values()), examples, LATENCY_ROWS), strict=True))
-    f1 = {precision: f1_scores(engine, examples, predictions[precision]) for precision, engine in engines.items()}
+    f1 = {precision: f1_scores(predictions[precision], manifest.labels, manifest.row_labels) for precision in engines}
     return [
         MeasuredPrecision(
             precision=precision,
             f1={str(head): score for head, score in f1[precision].items()},
             drop={head: round(f1["fp32"][head] - score, 6) for head, score in f1[precision].items()},
             changed=_changed(predictions["fp32"], predictions[precision]),
-            rows=len(rows),
+            rows=len(examples),
             rows_per_second=round(speeds[precision], 1),
             row_ms=round(latencies[precision].p50_ms, 2),
         )
@@ -63,51 +64,31 @@ def measure_speeds(engines: Mapping[Precision, Engine], rows: Sequence[Row]) -> 
     return {precision: len(rows) / statistics.median(times) for precision, times in seconds.items()}
 
 
-def f1_scores(engine: Engine, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[Head, float]:
+def f1_scores(
+    predictions: Sequence[LabelledPrediction], labels: Sequence[str], row_labels: Sequence[str]
+) -> dict[Head, float]:
     """Return macro-F1 of sentence and labels heads and strict entity F1 of the token head.
 
-    Heads without gold labels are left out. Labels apply from the thresholds that are best on these rows, since the
-    export chooses them for each precision.
+    Heads without gold labels are left out.
+
+    Args:
+        predictions: predictions for labelled rows.
+        labels: classes of the model.
+        row_labels: labels of the labels head.
     """
     scores: dict[Head, float] = {}
-    pairs = list(zip(as_tagged(engine, examples), predictions, strict=True))
-    labels = [(row.label, prediction.label or "") for row, prediction in pairs if row.label is not None]
-    if engine.labels and labels:
-        gold, predicted = zip(*labels, strict=True)
-        scores["sentence"] = sentence_scores(gold, predicted, engine.labels).macro_f1
-    if engine.row_labels and (several := _label_f1(engine.row_labels, pairs)) is not None:
-        scores["labels"] = several
-    entities = [(row.entities, entities_of(prediction)) for row, prediction in pairs if row.entities is not None]
-    if engine.tags and any(gold for gold, _ in entities):
-        scores["tokens"] = entity_scores(*zip(*entities, strict=True)).overall.f1
+    if classified := rows_of(predictions, "sentence"):
+        gold, predicted = [str(row.gold) for row in classified], [row.predicted or "" for row in classified]
+        scores["sentence"] = sentence_scores(gold, predicted, labels).macro_f1
+    several = rows_of(predictions, "labels")
+    if any(row.gold_labels for row in several):
+        names = [row.gold_labels or () for row in several]
+        scores["labels"] = label_scores(names, [row.applied for row in several], row_labels).macro_f1
+    tagged = rows_of(predictions, "tokens")
+    if any(row.gold_entities for row in tagged):
+        entities = [row.gold_entities or () for row in tagged]
+        scores["tokens"] = entity_scores(entities, [sorted(row.predicted_spans) for row in tagged]).overall.f1
     return scores
-
-
-def _label_f1(names: Sequence[str], pairs: Sequence[tuple[Example, Prediction]]) -> float | None:
-    labelled = [(row.labels, prediction.label_probabilities) for row, prediction in pairs if row.labels is not None]
-    if not any(labels for labels, _ in labelled):
-        return None
-    probabilities = np.array([row for _, row in labelled])
-    gold = np.array([[name in labels for name in names] for labels, _ in labelled])
-    applied = applied_labels(probabilities, choose_thresholds(probabilities, gold))
-    predicted = [[name for name, applies in zip(names, row, strict=True) if applies] for row in applied]
-    return label_scores([labels for labels, _ in labelled], predicted, names).macro_f1
-
-
-def same_prediction(first: Prediction, second: Prediction) -> bool:
-    """Return whether two predictions have the same class, labels and entities."""
-    same_classes = first.label == second.label and names_of_labels(first) == names_of_labels(second)
-    return same_classes and entities_of(first) == entities_of(second)
-
-
-def names_of_labels(prediction: Prediction) -> list[str]:
-    """Return the labels that apply in a prediction, without their probabilities."""
-    return [one.label for one in prediction.labels]
-
-
-def entities_of(prediction: Prediction) -> list[Entity]:
-    """Return the entities of a prediction without their scores."""
-    return [Entity(entity.start, entity.end, entity.label) for entity in prediction.entities]
 
 
 def _timed_rows(engines: Mapping[Precision, Engine], examples: Sequence[Example]) -> list[Row]:
@@ -121,6 +102,10 @@ def _timed_rows(engines: Mapping[Precision, Engine], examples: Sequence[Example]
     return (rows * math.ceil(count / len(rows)))[:count]
 
 
-def _changed(reference: Sequence[Prediction], predictions: Sequence[Prediction]) -> float:
-    changed = sum(not same_prediction(*pair) for pair in zip(reference, predictions, strict=True))
+def _changed(reference: Sequence[LabelledPrediction], predictions: Sequence[LabelledPrediction]) -> float:
+    changed = sum(_outcome(first) != _outcome(second) for first, second in zip(reference, predictions, strict=True))
     return round(changed / len(reference), 6)
+
+
+def _outcome(row: LabelledPrediction) -> tuple[str | None, tuple[str, ...], set[Entity]]:
+    return row.predicted, row.applied, row.predicted_spans

@@ -1,11 +1,9 @@
 """The check that the costs of a decision name classes and entity types of the rows."""
 
-import difflib
-from collections.abc import Iterator, Mapping
-
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.validation_report import CheckResult
-from assay.recipes.decision_section import cost_classes
+from assay.recipes.decision_section import cost_classes, costs_key
+from assay.recipes.gate_rules import unknown_names
 from assay.recipes.recipe import Head, Recipe
 
 NAME = "classes of decision costs"
@@ -21,26 +19,24 @@ def cost_class_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
         "labels": snapshot.manifest.row_labels,
         "tokens": snapshot.manifest.entity_labels,
     }
-    named = [(head, label) for head, labels in cost_classes(recipe.decision).items() for label in labels]
+    named = {head: names for head, names in cost_classes(recipe.decision).items() if names}
     if not named:
         return []
-    unknown = [(head, label) for head, label in named if label not in counts[head]]
+    unknown = [name for head, names in named.items() for name in names if name not in counts[head]]
+    lines = [
+        line
+        for head, names in named.items()
+        for line in unknown_names(costs_key(head), names, head, list(counts[head]), "the data")
+    ]
     return [
         CheckResult(
             name=NAME,
             severity="critical",
             passed=not unknown,
-            measured=f"{len(unknown)} of {len(named)} classes without a row",
+            measured=f"{len(unknown)} of {sum(map(len, named.values()))} classes without a row",
             required="a row for each class (decision.HEAD.costs.wrong_by_class)",
-            why="; ".join(_unknown(unknown, counts)),
-            invalid_ids=[label for _, label in unknown][:20],
+            why="; ".join(lines),
+            invalid_ids=unknown[:20],
             invalid_count=len(unknown),
         )
     ]
-
-
-def _unknown(unknown: list[tuple[Head, str]], counts: Mapping[Head, Mapping[str, int]]) -> Iterator[str]:
-    for head, label in unknown:
-        near = difflib.get_close_matches(label, list(counts[head]), n=1, cutoff=0.3)
-        remedy = f"did you mean {near[0]!r}?" if near else "remove it"
-        yield f"no row has the label {label!r} of decision.{head}.costs.wrong_by_class; {remedy}"

@@ -21,7 +21,11 @@ def gate_label_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
         "tokens": snapshot.manifest.entity_labels,
     }
     unknown = {head: [name for name in rule if name not in known[head]] for head, rule in rules.items()}
-    faults = [line for head, rule in rules.items() for line in unknown_names(rule, head, list(known[head]), "the data")]
+    faults = [
+        line
+        for head, rule in rules.items()
+        for line in unknown_names(f"gate.min_recall.{head}", rule, head, list(known[head]), "the data")
+    ]
     names = [name for head in rules for name in unknown[head]]
     return [
         CheckResult(

@@ -31,6 +31,14 @@ def applied_labels(probabilities: Floats, thresholds: Sequence[float]) -> Bools:
     return applied
 
 
+def between(lower: Floats, upper: Floats) -> Floats:
+    """Return a threshold halfway between two values; the upper one reaches it, and the lower one does not."""
+    middle = (np.asarray(lower) + np.asarray(upper)) / 2
+    # Between neighbouring numbers there is no third one.
+    threshold: Floats = np.where(middle > lower, middle, upper)
+    return threshold
+
+
 def _best_threshold(probabilities: Floats, gold: Bools) -> float:
     if not gold.any():
         return DEFAULT
@@ -40,7 +48,6 @@ def _best_threshold(probabilities: Floats, gold: Bools) -> float:
     # If the label applies from `values[i]` on: those rows, and how many of them are right.
     right, predicted = positives[::-1].cumsum()[::-1], counts[::-1].cumsum()[::-1]
     f1 = 2 * right / (predicted + gold.sum())
-    edges = np.concatenate([[0.0], values])
-    cuts = (edges[:-1] + edges[1:]) / 2
+    cuts = between(np.concatenate([[0.0], values[:-1]]), values)
     best = np.flatnonzero(np.isclose(f1, f1.max(), rtol=0, atol=1e-12))
     return float(cuts[best[np.abs(cuts[best] - DEFAULT).argmin()]])

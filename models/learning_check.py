@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from assay.corpus.example import Example
+from pydantic import BaseModel, ConfigDict
+
+from assay.corpus.example import Example, Head
 from assay.recipes.recipe import ModelSection, Training
 from assay.recipes.training_section import DEFAULTS
 
@@ -13,11 +15,22 @@ LEAST_FALL = 0.05
 # A learning rate that differs from the default by this factor is the likely cause.
 FAR_OFF = 3.0
 
+_Fault = tuple[Head | None, str]
+
+
+class LearningWarning(BaseModel):
+    """A warning about a training in one line, and the head that it is about; None if it is about all heads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    head: Head | None
+    text: str
+
 
 def learning_warnings(
     history: Mapping[str, Any], validation_rows: Sequence[Example], model: ModelSection, training: Training
-) -> list[str]:
-    """Return the warnings about a training, one line each; empty if the model learned.
+) -> list[LearningWarning]:
+    """Return the warnings about a training; empty if the model learned.
 
     Args:
         history: `loss`, `epochs` and `kept_epoch` of the training, see `assay.models.checkpoint.Checkpoint`.
@@ -26,10 +39,10 @@ def learning_warnings(
         training: section `training` of the recipe.
     """
     faults = [*_loss_faults(history["loss"]), *_prediction_faults(_kept_epoch(history), validation_rows)]
-    return [f"{fault}; {_remedy(model, training)}" for fault in faults]
+    return [LearningWarning(head=head, text=f"{fault}; {_remedy(model, training)}") for head, fault in faults]
 
 
-def _loss_faults(loss: Sequence[tuple[int, float]]) -> list[str]:
+def _loss_faults(loss: Sequence[tuple[int, float]]) -> list[_Fault]:
     values = [value for _, value in loss]
     if len(values) < 2:
         return []
@@ -37,17 +50,17 @@ def _loss_faults(loss: Sequence[tuple[int, float]]) -> list[str]:
     first, last = fmean(values[:tenth]), fmean(values[-tenth:])
     if last <= first * (1 - LEAST_FALL):
         return []
-    return [f"the training loss does not fall: {first:.3f} at first, {last:.3f} after {loss[-1][0]} steps"]
+    return [(None, f"the training loss does not fall: {first:.3f} at first, {last:.3f} after {loss[-1][0]} steps")]
 
 
-def _prediction_faults(epoch: Mapping[str, float], rows: Sequence[Example]) -> list[str]:
-    faults = []
+def _prediction_faults(epoch: Mapping[str, float], rows: Sequence[Example]) -> list[_Fault]:
+    faults: list[_Fault] = []
     classes = {row.label for row in rows if row.label is not None}
     if len(classes) > 1 and epoch.get("sentence.predicted_classes") == 1:
-        faults.append(f"the model predicts one class only for validation rows of {len(classes)} classes")
+        faults.append(("sentence", f"the model predicts one class only for validation rows of {len(classes)} classes"))
     entities = sum(len(row.entities or ()) for row in rows)
     if entities and epoch.get("tokens.predicted_entities") == 0:
-        faults.append(f"the model finds none of the {entities} entities of the validation rows")
+        faults.append(("tokens", f"the model finds none of the {entities} entities of the validation rows"))
     return faults
 
 

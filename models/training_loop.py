@@ -90,9 +90,10 @@ def train(
         processes.wait_for_all()  # no process still reads intermediate checkpoints
         if processes.is_first():
             _finish(network)
-            history["warnings"] = learning_warnings(history, validation_rows, model, training)
-            for warning in history["warnings"]:
-                _logger.warning("training: %s", warning)
+            warnings = learning_warnings(history, validation_rows, model, training)
+            for warning in warnings:
+                _logger.warning("training: %s", warning.text)
+            history["warnings"] = [warning.model_dump() for warning in warnings]
             (folder / HISTORY).write_text(json.dumps(history, indent=1), encoding="utf-8")
             Checkpoint.save(folder, network, manifest.model_copy(update={"crf": crf_scores(network)}))
     if processes.is_first():

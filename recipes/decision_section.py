@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from assay.corpus.example import Head
 from assay.corpus.settings import StrictModel
+from assay.recipes.gate_rules import check_rule_heads, unknown_names
 
 MOST_COST = 1_000_000_000
 Cost = Annotated[float, Field(gt=0, le=MOST_COST)]
@@ -27,6 +28,11 @@ class CostTable(StrictModel):
         """Return the largest cost of a wrong prediction."""
         return max([self.wrong, *self.wrong_by_class.values()])
 
+    @property
+    def smallest(self) -> float:
+        """Return the smallest cost of a wrong prediction."""
+        return min([self.wrong, *self.wrong_by_class.values()])
+
     def of(self, label: str) -> float:
         """Return the cost of wrongly predicting a class or an entity type."""
         return self.wrong_by_class.get(label, self.wrong)
@@ -35,7 +41,7 @@ class CostTable(StrictModel):
     def _people_pay(self) -> "CostTable":
         if self.abstain >= self.largest:
             raise ValueError(
-                f"decision: costs.abstain is {self.abstain:g}, at least the cost of a wrong prediction "
+                f"costs.abstain is {self.abstain:g}, at least the cost of a wrong prediction "
                 f"({self.largest:g}), so that every prediction would be decided; lower it, or remove the decision"
             )
         return self
@@ -67,10 +73,13 @@ class DecisionRule(StrictModel):
     def _one_promise(self) -> "DecisionRule":
         if (self.precision is None) == (self.costs is None):
             given = "neither" if self.precision is None else "both"
-            raise ValueError(
-                f"decision: {given} of precision and costs is set; set exactly one, such as precision: 0.95"
-            )
+            raise ValueError(f"{given} of precision and costs is set; set exactly one, such as precision: 0.95")
         return self
+
+
+def costs_key(head: Head) -> str:
+    """Return the key of the costs by class of a head."""
+    return f"decision.{head}.costs.wrong_by_class"
 
 
 def cost_classes(rules: Mapping[Head, DecisionRule]) -> dict[Head, list[str]]:
@@ -79,25 +88,21 @@ def cost_classes(rules: Mapping[Head, DecisionRule]) -> dict[Head, list[str]]:
 
 
 def check_decisions(
-    rules: Mapping[Head, DecisionRule], heads: Collection[Head], labels: Mapping[Head, list[str] | None]
+    rules: Mapping[Head, DecisionRule], heads: Collection[Head], allowed: Mapping[Head, tuple[str, list[str] | None]]
 ) -> None:
     """Refuse decisions that the model of the recipe cannot make.
 
     Args:
         rules: section `decision`.
         heads: heads of the model.
-        labels: allowed classes and entity types of the recipe; None if the source decides.
+        allowed: key of the recipe that lists the allowed classes, labels or entity types, and its list by head; None if
+            the source decides.
 
     Raises:
         ValueError: the model lacks the head, or a cost names a class that the recipe does not allow.
     """
-    for head, rule in rules.items():
-        if head not in heads:
-            raise ValueError(f"decision.{head} is set, but model.heads is {list(heads)}")
-        allowed, costs = labels.get(head), rule.costs
-        for label in costs.wrong_by_class if costs is not None and allowed is not None else ():
-            if label not in (allowed or ()):
-                raise ValueError(
-                    f"decision.{head}.costs.wrong_by_class names {label!r}, which is none of the allowed labels "
-                    f"({', '.join(allowed or ())}); name one of them"
-                )
+    check_rule_heads("decision", rules, heads)
+    for head, names in cost_classes(rules).items():
+        where, known = allowed[head]
+        for line in unknown_names(costs_key(head), names, head, known, where) if known is not None else ():
+            raise ValueError(line)

@@ -1,6 +1,6 @@
-"""Optional rules of the gate about single classes and about the most confident predictions."""
+"""Optional rules of the gate about single classes and about the most confident predictions, and names in rules."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -34,29 +34,34 @@ MinPrecisionAt = dict[Head, PrecisionAt]
 def check_rule_heads(key: str, rule: Mapping[Head, object], heads: Collection[Head]) -> None:
     """Refuse a rule about a head that the model does not have.
 
+    Args:
+        key: key of the rule in the recipe.
+        rule: the rule by head.
+        heads: heads of the model.
+
     Raises:
         ValueError: the rule names such a head.
     """
     for head in rule:
         if head not in heads:
-            raise ValueError(f"gate.{key}.{head} is set, but model.heads is {list(heads)}; remove it")
+            raise ValueError(f"{key}.{head} is set, but model.heads is {list(heads)}; remove it")
 
 
-def unknown_names(rule: Mapping[str, float], head: Head, known: Collection[str], where: str) -> list[str]:
-    """Return a line for each class or entity type of `gate.min_recall.HEAD` that is not among the known ones.
+def unknown_names(key: str, names: Iterable[str], head: Head, known: Collection[str], where: str) -> list[str]:
+    """Return a line for each class or entity type that a rule names and that is not among the known ones.
 
     Args:
-        rule: the rule of one head.
-        head: the head.
+        key: key of the rule in the recipe.
+        names: the names in it.
+        head: the head that they belong to.
         known: classes, or entity types.
         where: what has the known names, such as `validation.labels`.
     """
     listed = ", ".join(map(repr, list(known)[:20])) + (", …" if len(known) > 20 else "")
     has = f" (it has {listed})" if listed else " (it has none)"
     return [
-        f"gate.min_recall.{head} names the {KINDS[head]} {name!r}, which {where} does not have"
-        f"{_likely(name, known) or has}"
-        for name in rule
+        f"{key} names the {KINDS[head]} {name!r}, which {where} does not have{_likely(name, known) or has}"
+        for name in names
         if name not in known
     ]
 

@@ -57,7 +57,7 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
     except RecursionError as error:
         raise AssayError(f"{where}: keys, lists or mappings are nested too deeply; remove levels") from error
     if faults:
-        raise AssayError(f"{where}: {'; '.join(faults)}")
+        raise AssayError(f"{where}: {'; '.join(dict.fromkeys(faults))}")  # true out of bounds has two faults
     return recipe
 
 

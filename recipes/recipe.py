@@ -201,16 +201,21 @@ class Recipe(StrictModel):
                 raise ValueError(f"tuning.space.{key} would try {shown(value)}: {why}") from error
         return self
 
-    def _check_recall_names(self) -> None:
-        """Refuse classes and entity types that the recipe itself does not allow; the data checks compare the rows."""
-        allowed: dict[Head, tuple[str, list[str] | None]] = {
+    @property
+    def _allowed_names(self) -> dict[Head, tuple[str, list[str] | None]]:
+        """Return the key that lists the allowed classes, labels and entity types, and its list."""
+        return {
             "sentence": ("validation.labels", self.validation.labels),
             "labels": ("validation.row_labels", self.validation.row_labels),
             "tokens": ("validation.entity_labels", self.validation.entity_labels),
         }
+
+    def _check_recall_names(self) -> None:
+        """Refuse classes and entity types that the recipe itself does not allow; the data checks compare the rows."""
         for head, rule in self.gate.min_recall.items():
-            where, names = allowed[head]
-            for line in unknown_names(rule, head, names, where) if names is not None else ():
+            where, names = self._allowed_names[head]
+            key = f"gate.min_recall.{head}"
+            for line in unknown_names(key, rule, head, names, where) if names is not None else ():
                 raise ValueError(line)
 
     @model_validator(mode="after")
@@ -219,19 +224,14 @@ class Recipe(StrictModel):
             if head not in self.gate.min_f1:
                 raise ValueError(f"gate.min_f1 sets no threshold for the head {head!r}; add gate.min_f1.{head}")
         for key in ("max_ece", "min_f1", "min_precision_at", "min_recall"):
-            check_rule_heads(key, getattr(self.gate, key), self.model.heads)
+            check_rule_heads(f"gate.{key}", getattr(self.gate, key), self.model.heads)
         self._check_recall_names()
         for head in self.gate.max_abstain:
             if head not in self.decision:
                 raise ValueError(
                     f"gate.max_abstain.{head} is set, but decision.{head} is not; set it, or remove the key"
                 )
-        labels: dict[Head, list[str] | None] = {
-            "sentence": self.validation.labels,
-            "labels": self.validation.row_labels,
-            "tokens": self.validation.entity_labels,
-        }
-        check_decisions(self.decision, self.heads, labels)
+        check_decisions(self.decision, self.heads, self._allowed_names)
         if self.primary not in self.model.heads:
             raise ValueError(f"gate.primary is {self.primary!r}, but model.heads is {self.model.heads}; name a head")
         self.gate.slices.check_against(self.source.fields.slices, self.heads)

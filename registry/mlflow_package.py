@@ -17,7 +17,7 @@ from mlflow.types.schema import Array, Object, Property
 from assay.registry.model_code import copy_model_code, importable
 from assay.runs.search_filters import equals
 from assay.serving.bundle import Bundle, BundleManifest
-from assay.serving.json_objects import abstention_names
+from assay.serving.json_objects import abstention_names, label_list_names
 from assay.serving.registered_model import BUNDLE_TAG
 
 MODEL_CODE = "serving/pyfunc.py"
@@ -113,7 +113,7 @@ def signature(manifest: BundleManifest) -> ModelSignature:
         outputs.append(ColSpec(DataType.string, "label"))
         outputs += [ColSpec(DataType.double, f"probability.{label}") for label in manifest.labels]
     if manifest.row_labels:
-        outputs.append(ColSpec(Array(DataType.string), "labels"))
+        outputs += [ColSpec(Array(DataType.string), name) for name in label_list_names(manifest.decided_heads)]
         outputs += [ColSpec(DataType.double, f"label_probability.{label}") for label in manifest.row_labels]
     if manifest.tags:
         abstained = [Property("abstained", DataType.boolean)] if "tokens" in manifest.decided_heads else []

@@ -28,6 +28,7 @@ from assay.runs.tracking import git_commit
 from assay.serving.address import without_password
 from assay.serving.bundle import BundleManifest
 from assay.serving.cpu import cpu_flags
+from assay.serving.decision import Decisions
 from assay.serving.registered_model import card_folder
 
 PACKAGES = ("assay", "torch", "transformers", "onnxruntime", "tokenizers", "scikit-learn", "prefect", "mlflow")
@@ -137,8 +138,14 @@ class Card(BaseModel):
 
     @property
     def label_thresholds(self) -> dict[str, float]:
-        """The probability from which each row label applies, in the precision that serves on any CPU."""
-        return dict(zip(self.bundle.row_labels, self.bundle.label_thresholds_of(self.bundle.precision), strict=True))
+        """The probability from which each row label applies, in the precision of the metrics."""
+        thresholds = self.bundle.label_thresholds_of(self.evaluation.precision)
+        return dict(zip(self.bundle.row_labels, thresholds, strict=True))
+
+    @property
+    def decisions(self) -> Decisions:
+        """The decisions by head, in the precision of the metrics."""
+        return self.bundle.decisions_of(self.evaluation.precision)
 
     @property
     def plots(self) -> dict[str, Markup]:

@@ -127,6 +127,14 @@ class BundleManifest(BaseModel):
         return self.label_thresholds.get(precision, [0.5] * len(self.row_labels))
 
     @property
+    def uncalibrated_thresholds(self) -> dict[str, float]:
+        """Return the probability from which each row label applies as `model.onnx` gives it, before its calibration."""
+        thresholds, labels = self.label_thresholds_of(self.precision), self.calibration_of(self.precision).labels
+        if labels is not None:
+            thresholds = labels.uncalibrated_thresholds(np.array(thresholds)).tolist()
+        return dict(zip(self.row_labels, thresholds, strict=True))
+
+    @property
     def entity_types(self) -> list[str]:
         """Return the types of entities, sorted; none without a token head."""
         return sorted({tag.partition("-")[2] for tag in self.tags} - {""})

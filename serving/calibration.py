@@ -6,6 +6,8 @@ networks"). An entity has one confidence, that its span and type are right, whos
 rows can show: as in Laplace's rule of succession, n rows without an error leave a doubt of 1 / (n + 2).
 """
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,19 +24,32 @@ class LabelCalibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    slopes: list[float] = Field(description="Factor on the log-odds of each label, above 0")
+    slopes: list[Annotated[float, Field(gt=0)]] = Field(description="Factor on the log-odds of each label")
     offsets: list[float] = Field(description="Added to the log-odds of each label")
     doubt: float = Field(0.0, ge=0, lt=1, description="Share of each probability that is spread evenly")
 
     def probabilities(self, probabilities: Floats) -> Doubles:
         """Return calibrated probabilities (… x labels); their order stays within each label."""
-        confidence = _from_log_odds(np.array(self.slopes) * log_odds(probabilities) + np.array(self.offsets))
+        confidence = _logistic(np.array(self.slopes) * log_odds(probabilities) + np.array(self.offsets))
         return (1 - self.doubt) * confidence + self.doubt / 2
 
     def uncalibrated_probabilities(self, probabilities: Floats) -> Doubles:
         """Return the probabilities before their calibration."""
         without_doubt = (np.asarray(probabilities, dtype=np.float64) - self.doubt / 2) / (1 - self.doubt)
-        return _from_log_odds((log_odds(without_doubt) - np.array(self.offsets)) / np.array(self.slopes))
+        return _logistic((log_odds(without_doubt) - np.array(self.offsets)) / np.array(self.slopes))
+
+    def uncalibrated_thresholds(self, thresholds: Floats) -> Doubles:
+        """Return the thresholds that the same predictions reach before their calibration.
+
+        Args:
+            thresholds: threshold of each label on its calibrated probability.
+        """
+        without_doubt = (np.asarray(thresholds, dtype=np.float64) - self.doubt / 2) / (1 - self.doubt)
+        # Exact also next to 0, where calibrated probabilities of a rare label may lie.
+        inside = np.clip(without_doubt, np.finfo(np.float64).tiny, 1 - np.finfo(np.float64).epsneg)
+        odds = (np.log(inside) - np.log1p(-inside) - np.array(self.offsets)) / np.array(self.slopes)
+        reached: Doubles = np.where(without_doubt <= 0, 0.0, _logistic(odds))
+        return reached
 
 
 class Calibration(BaseModel):
@@ -73,13 +88,13 @@ class Calibration(BaseModel):
 
     def entity_confidence(self, score: Floats) -> Doubles:
         """Return the probability that span and type of an entity are right, from the mean probability of its tags."""
-        confidence = _from_log_odds(self.entity_slope * log_odds(score) + self.entity_offset)
+        confidence = _logistic(self.entity_slope * log_odds(score) + self.entity_offset)
         return (1 - self.entity_doubt) * confidence + self.entity_doubt / 2
 
     def uncalibrated_entity_confidence(self, confidence: Floats) -> Doubles:
         """Return the mean probability of the tags before its calibration."""
         without_doubt = (np.asarray(confidence, dtype=np.float64) - self.entity_doubt / 2) / (1 - self.entity_doubt)
-        return _from_log_odds((log_odds(without_doubt) - self.entity_offset) / self.entity_slope)
+        return _logistic((log_odds(without_doubt) - self.entity_offset) / self.entity_slope)
 
 
 UNCALIBRATED = Calibration()
@@ -92,8 +107,10 @@ def log_odds(probability: Floats) -> Doubles:
     return odds
 
 
-def _from_log_odds(odds: Doubles) -> Doubles:
-    probability: Doubles = 1 / (1 + np.exp(-odds))
+def _logistic(odds: Doubles) -> Doubles:
+    # A steep line leads to log-odds whose exponential overflows.
+    decayed = np.exp(-np.abs(odds))
+    probability: Doubles = np.where(odds >= 0, 1 / (1 + decayed), decayed / (1 + decayed))
     return probability
 
 

@@ -229,6 +229,16 @@ class Engine:
         """Return the prediction from the logits of a row's first window, without the batch axis."""
         return self._reader.prediction(text, [self._reader.window_logits(text, logits, number)])
 
+    def labels_at_threshold(self, probabilities: Sequence[float], tolerance: float) -> set[str]:
+        """Return the row labels whose probability is so close to their threshold that rounding may decide.
+
+        Args:
+            probabilities: probability of each row label; empty without a labels head.
+            tolerance: largest distance.
+        """
+        triples = zip(self.row_labels, probabilities, self.label_thresholds, strict=False)
+        return {name for name, value, threshold in triples if abs(value - threshold) <= tolerance}
+
     def _checked(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield the rows.
 

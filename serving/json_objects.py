@@ -1,10 +1,12 @@
 """Predictions as plain JSON objects. The HTTP server uses this module too, so it imports nothing heavy."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from assay.serving.engine import Engine, Prediction
 from assay.serving.prediction_options import ALL, PredictionOptions
+
+ABSTAINED_LABELS = "abstained_labels"
 
 
 def as_object(text: str, prediction: Prediction, engine: Engine, options: PredictionOptions = ALL) -> dict[str, Any]:
@@ -13,8 +15,7 @@ def as_object(text: str, prediction: Prediction, engine: Engine, options: Predic
     Returns:
         `label` and `probabilities` if the model has a sentence head, `labels` and `label_probabilities` if it has a
         labels head, `entities` if it has a token head, what the decision leaves to a person (`abstentions`),
-        `truncated`, and the number of `windows` if the text was read in
-        several.
+        `truncated`, and the number of `windows` if the text was read in several.
     """
     values: dict[str, Any] = {}
     if engine.labels:
@@ -39,6 +40,23 @@ def label_objects(prediction: Prediction, engine: Engine, options: PredictionOpt
         {"label": one.label, "score": one.score} | ({"abstained": one.abstained} if decided else {})
         for one in options.labels(prediction)
     ]
+
+
+def label_lists(objects: Sequence[Mapping[str, Any]], decisions: Collection[str]) -> dict[str, list[str]]:
+    """Return `label_objects` as lists of names, for tables and tensors.
+
+    Returns:
+        `labels`, and `abstained_labels` if there is a decision: those of `labels` that are left to a person.
+    """
+    lists = {"labels": [one["label"] for one in objects]}
+    if "labels" in decisions:
+        lists[ABSTAINED_LABELS] = [one["label"] for one in objects if one["abstained"]]
+    return lists
+
+
+def label_list_names(decisions: Collection[str]) -> list[str]:
+    """Return the keys of `label_lists`."""
+    return [*label_lists([], decisions)]
 
 
 def entity_objects(

@@ -16,7 +16,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine, Prediction, Row
-from assay.serving.json_objects import abstention_names, as_object
+from assay.serving.json_objects import abstention_names, as_object, label_list_names, label_lists
 
 # Key of MLflow's model_config, with its default and its other value.
 OUTPUT = "output"
@@ -58,10 +58,11 @@ class AssayModel(PythonModel):
             params: unused, the model has no parameters.
 
         Returns:
-            Columns `label` and `probability.CLASS` per class, `labels` (a list of names) and `label_probability.LABEL`
-            per label, `entities` (a list of `start`, `end`, `label`, `text`, `score`; offsets in characters), as far as
-            the model has these heads, `abstained` if the bundle has a decision, and `truncated`; with the index of the
-            input. Only the column `label` if the model config says so.
+            Columns `label` and `probability.CLASS` per class, `labels` (a list of names), `abstained_labels` (those of
+            them that are left to a person, if the bundle decides labels) and `label_probability.LABEL` per label,
+            `entities` (a list of `start`, `end`, `label`, `text`, `score`; offsets in characters), as far as the model
+            has these heads, `abstained` if the bundle has a decision, and `truncated`; with the index of the input.
+            Only the column `label` if the model config says so.
 
         Raises:
             MlflowException: a row is invalid; the message names it, and MLflow's server responds with 400.
@@ -105,7 +106,8 @@ def _frame(rows: Sequence[Row], predictions: Sequence[Prediction], engine: Engin
         columns["label"] = [row["label"] for row in objects]
         columns |= {f"probability.{name}": [row["probabilities"][name] for row in objects] for name in engine.labels}
     if engine.row_labels:
-        columns["labels"] = [[one["label"] for one in row["labels"]] for row in objects]
+        lists = [label_lists(row["labels"], engine.decisions) for row in objects]
+        columns |= {name: [row[name] for row in lists] for name in label_list_names(engine.decisions)}
         columns |= {
             f"label_probability.{name}": [row["label_probabilities"][name] for row in objects]
             for name in engine.row_labels

@@ -67,7 +67,7 @@ def _differences(row: GoldenRow, prediction: Prediction, tolerance: float, engin
     if largest > tolerance:
         yield f"a probability differs by {largest:.4f} from the export, more than {tolerance:g}"
     labels = [one.label for one in prediction.labels]
-    if (set(labels) ^ set(row.labels)) - _at_threshold(row, tolerance, engine):
+    if (set(labels) ^ set(row.labels)) - engine.labels_at_threshold(row.label_probabilities, tolerance):
         yield f"the labels are {labels!r:.200}, at export they were {row.labels!r:.200}"
     pairs = zip(prediction.label_probabilities, row.label_probabilities, strict=True)
     if (largest := max((abs(a - b) for a, b in pairs), default=0.0)) > tolerance:
@@ -75,12 +75,6 @@ def _differences(row: GoldenRow, prediction: Prediction, tolerance: float, engin
     entities = [(entity.start, entity.end, entity.label) for entity in prediction.entities]
     if entities != row.entities:
         yield f"the entities are {entities!r:.200}, at export they were {row.entities!r:.200}"
-
-
-def _at_threshold(row: GoldenRow, tolerance: float, engine: Engine) -> set[str]:
-    """Return the labels whose probability at export is so close to their threshold that another CPU may differ."""
-    triples = zip(engine.row_labels, row.label_probabilities, engine.label_thresholds, strict=True)
-    return {name for name, value, threshold in triples if abs(value - threshold) <= tolerance}
 
 
 def _check_imports() -> None:

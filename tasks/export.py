@@ -19,10 +19,11 @@ from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.digest import digest_file
 from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, ShippedPrecision, choose_shipped
+from assay.evaluation.fitted_predictions import FittedPredictions, fitted_manifest
 from assay.evaluation.labelled_predictions import predict_rows, row_of
 from assay.evaluation.spaced_rows import evenly_spaced
 from assay.models.checkpoint import Checkpoint
-from assay.recipes.recipe import Recipe
+from assay.recipes.recipe import DecisionRule, Head, Recipe
 from assay.runs.run import Run
 from assay.runs.step_progress import current_step, reported
 from assay.serving.bundle import (
@@ -150,15 +151,17 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
                 type_ids=source.checkpoint.uses_type_ids,
                 max_length=source.checkpoint.max_length,
             )
-        engine = _finish_bundle(source, plain, "fp32")
+        engines = _engines(source, plain, small)
+        with _timed("predicting and calibrating validation rows"):
+            fitted = {precision: _fit(source, engine) for precision, engine in engines.items()}
         with _timed("comparing with torch"):
-            parity = compare_with_torch(network, engine, _parity_rows(source))
-        with _timed("trying other precisions"):
-            measured = _measure_precisions(source, plain, small, engine)
+            parity = compare_with_torch(network, _fitted_engine(plain, fitted), _parity_rows(source))
+        with _timed("measuring precisions"):
+            measured = _measure_precisions(source, engines, fitted)
         choice = choose_shipped(source.recipe.gate, measured, source.recipe.heads, source.precisions)
         shipped = _ship(choice, plain, small)
-        with _timed("calibrating"):
-            _calibrate(source, shipped)
+        with _timed("choosing decisions"):
+            _write_fitted(shipped, fitted, source.recipe.decision)
         _add_golden_rows(source, shipped)
         shutil.move(shipped, folder / BUNDLE)
     return ExportReport(
@@ -199,22 +202,45 @@ def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "in
     return Engine(Bundle.load(folder))
 
 
-def _measure_precisions(source: _Source, plain: Path, small: Path, engine: Engine) -> list[MeasuredPrecision]:
-    """Measure float32 and those precisions that the recipe allows and this machine can run."""
+def _engines(source: _Source, plain: Path, small: Path) -> dict[Precision, Engine]:
+    """Return the engine of float32, and of those precisions that the recipe allows and this machine can run."""
     wanted = source.recipe.gate.precision
-    if wanted == "fp32" or not source.rows:
-        return []
-    from assay.evaluation.precision_measurement import measure_precisions
-    from assay.models.export.onnx_graph import quantize_graph
-
-    engines: dict[Precision, Engine] = {"fp32": engine}
+    engines: dict[Precision, Engine] = {"fp32": _finish_bundle(source, plain, "fp32")}
+    if not source.rows:
+        return engines
     if wanted in ("auto", "bf16") and runs_bf16():
         engines["bf16"] = Engine(Bundle.load(plain), precision="bf16")
     if wanted in ("auto", "int8"):
+        from assay.models.export.onnx_graph import quantize_graph
+
         small.mkdir()
-        quantize_graph(plain / MODEL, small / MODEL)
+        with _timed("trying int8"):
+            quantize_graph(plain / MODEL, small / MODEL)
         engines["int8"] = _finish_bundle(source, small, "int8")
-    return measure_precisions(engines, source.rows)
+    return engines
+
+
+def _fit(source: _Source, engine: Engine) -> FittedPredictions:
+    """Predict the validation rows, and fit confidences and label thresholds."""
+    predicted = predict_rows(engine, source.rows, source.clusters)
+    return FittedPredictions.fit(predicted, engine.labels, engine.row_labels)
+
+
+def _fitted_engine(plain: Path, fitted: Mapping[Precision, FittedPredictions]) -> Engine:
+    """Return the engine of float32 that predicts as a server would, label thresholds included."""
+    _write_fitted(plain, fitted, {})
+    return Engine(Bundle.load(plain))
+
+
+def _measure_precisions(
+    source: _Source, engines: Mapping[Precision, Engine], fitted: Mapping[Precision, FittedPredictions]
+) -> list[MeasuredPrecision]:
+    """Measure float32 and the other precisions; return an empty list if there is nothing to choose from."""
+    if source.recipe.gate.precision == "fp32" or not source.rows:
+        return []
+    from assay.evaluation.precision_measurement import measure_precisions
+
+    return measure_precisions(engines, source.rows, {precision: one.rows for precision, one in fitted.items()})
 
 
 def _ship(choice: ShippedPrecision, plain: Path, small: Path) -> Path:
@@ -230,34 +256,11 @@ def _ship(choice: ShippedPrecision, plain: Path, small: Path) -> Path:
     return shipped
 
 
-def _calibrate(source: _Source, folder: Path) -> None:
-    """Fit confidences, label thresholds and decisions of each precision that ships, and store them in the manifest."""
-    from assay.evaluation.calibration_fit import fit_calibration
-    from assay.evaluation.decision_fit import calibrated, fit_decisions
-    from assay.evaluation.label_decisions import fit_label_thresholds, with_labels
-
-    bundle = Bundle.load(folder)
-    manifest = bundle.manifest
-    names, rules = manifest.row_labels, source.recipe.decision
-    predicted = {
-        precision: predict_rows(Engine(bundle, precision=precision), source.rows, source.clusters)
-        for precision in sorted(manifest.shipped_precisions)
-    }
-    calibration = {precision: fit_calibration(rows, manifest.labels, names) for precision, rows in predicted.items()}
-    thresholds = {
-        precision: fit_label_thresholds(rows, names, calibration[precision]) for precision, rows in predicted.items()
-    }
-    changes: dict[str, Any] = {"calibration": calibration}
-    if names:
-        changes["label_thresholds"] = thresholds
-    if rules:
-        changes["decisions"] = {
-            precision: fit_decisions(
-                with_labels(calibrated(rows, calibration[precision]), names, thresholds[precision]), rules
-            )
-            for precision, rows in predicted.items()
-        }
-    write_manifest(folder, manifest.model_copy(update=changes))
+def _write_fitted(
+    folder: Path, fitted: Mapping[Precision, FittedPredictions], rules: Mapping[Head, DecisionRule]
+) -> None:
+    """Store confidences, label thresholds and decisions of each precision that ships in the manifest."""
+    write_manifest(folder, fitted_manifest(Bundle.load(folder).manifest, fitted, rules))
 
 
 def _parity_rows(source: _Source) -> list[Row]:

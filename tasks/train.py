@@ -155,7 +155,7 @@ def _log_environment(client: MlflowClient, run_id: str, checkpoint: Checkpoint) 
     warnings = history.get("warnings", [])
     tags = [RunTag(DEVICE_TAG, str(history["device"])), RunTag(PRECISION_TAG, str(history["precision"]))]
     if warnings:
-        tags.append(RunTag(TRAINING_WARNINGS_TAG, "; ".join(warnings)))
+        tags.append(RunTag(TRAINING_WARNINGS_TAG, "; ".join(warning["text"] for warning in warnings)))
     speed = {"train.seconds": history["seconds"], "train.examples_per_second": history["examples_per_second"]}
     client.log_batch(
         run_id,

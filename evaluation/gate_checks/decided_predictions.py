@@ -11,7 +11,7 @@ from assay.evaluation.coverage import precision_of
 from assay.evaluation.decision_fit import cost_losses, losses_of, promise_of
 from assay.evaluation.gate_checks.champion import why_not_comparable
 from assay.evaluation.gate_checks.gate_context import GateContext
-from assay.evaluation.gate_checks.phrases import percent
+from assay.evaluation.gate_checks.phrases import no_prediction, percent
 from assay.evaluation.loss_bound import LossCount
 from assay.evaluation.scored_predictions import ScoredPredictions, scored_predictions
 from assay.evaluation.share_interval import share_of
@@ -43,7 +43,7 @@ def check_decision(context: GateContext[Any], head: Head) -> Check:
             passed=False,
             why=_why_undecided(undecided, rule),
         )
-    decision = decisions[context.engine.precision]
+    decision = decisions[context.evaluation.precision]
     predictions = scored_predictions(context.evaluation.rows, head)
     decided = predictions.decided_by(decision)
     measured = f"{_measured(predictions, decided, rule)}; {_on_validation(decision)}"
@@ -51,9 +51,10 @@ def check_decision(context: GateContext[Any], head: Head) -> Check:
     if decided.sum() < LEAST:
         allowed = context.rules.allow_untested
         remedy = "the recipe allows that" if allowed else "add test rows, or set gate.allow_untested"
-        why = (
+        few = (
             f"{int(decided.sum())} decided test predictions are too few to test the promise, {LEAST} would do; {remedy}"
         )
+        why = few if len(predictions) else no_prediction(context.evaluation.rows, head)
         return Check(name=name, measured=measured, required=decision.promise, passed=allowed, why=why, tested=False)
     if (champion := _champion_at(context, head, float(decided.mean()))) is not None:
         measured += f"; {champion[1]}"
@@ -65,11 +66,11 @@ def check_decision(context: GateContext[Any], head: Head) -> Check:
 def check_abstained(context: GateContext[Any], head: Head) -> Check:
     """Check that no more predictions on test rows are left to a person than the recipe allows."""
     limit, rule = context.rules.max_abstain[head], context.recipe.decision[head]
-    decision = _decisions(context, head, rule)[context.engine.precision]
+    decision = _decisions(context, head, rule)[context.evaluation.precision]
     predictions = scored_predictions(context.evaluation.rows, head)
     name, required = f"abstained: {head}", f"at most {percent(limit)} left to a person (gate.max_abstain.{head})"
     if not len(predictions):
-        why = "the model makes no such prediction on test rows; add test rows"
+        why = no_prediction(context.evaluation.rows, head)
         return Check(name=name, measured="no metric", required=required, passed=False, why=why)
     abstained = share_of(~predictions.decided_by(decision), predictions.clusters).interval
     passed = abstained.value <= limit

@@ -5,9 +5,8 @@ from typing import Any
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.labelled_predictions import rows_of
 from assay.evaluation.verdict import Check
+from assay.recipes.gate_rules import KINDS
 from assay.recipes.recipe import Head
-
-_KINDS: dict[Head, str] = {"sentence": "class", "labels": "label", "tokens": "entity type"}
 
 
 def check_coverage(context: GateContext[Any], head: Head) -> list[Check]:
@@ -21,7 +20,7 @@ def check_coverage(context: GateContext[Any], head: Head) -> list[Check]:
         known = set(manifest.entity_types)
         tested = {entity.label for row in rows for entity in row.gold_entities or ()}
     return [
-        _untested(f"{_KINDS[head]}: {name} ({head})", context.rules.allow_untested) for name in sorted(known - tested)
+        _untested(f"{KINDS[head]}: {name} ({head})", context.rules.allow_untested) for name in sorted(known - tested)
     ]
 
 

@@ -5,13 +5,12 @@ from typing import Any
 from assay.evaluation.confident_predictions import largest_coverage, precision_at_coverage
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.metric_names import metric_name
-from assay.evaluation.gate_checks.phrases import percent, reaches
+from assay.evaluation.gate_checks.phrases import COUNTED, no_prediction, percent, reaches
 from assay.evaluation.scored_predictions import scored_predictions
 from assay.evaluation.verdict import Check
 from assay.recipes.recipe import Head
 
 METRIC = "precision_at_coverage"
-_NOUNS: dict[Head, str] = {"sentence": "rows", "labels": "labels", "tokens": "entities"}
 
 
 def check_precision_at(context: GateContext[Any], head: Head) -> Check:
@@ -27,7 +26,7 @@ def check_precision_at(context: GateContext[Any], head: Head) -> Check:
     )
     predictions = scored_predictions(context.evaluation.rows, head)
     if not len(predictions):
-        why = "no prediction on a labelled test row; add test rows, or remove the rule"
+        why = no_prediction(context.evaluation.rows, head)
         return Check(name=title, measured="not tested: no prediction", required=required, passed=False, why=why)
     measured = precision_at_coverage(predictions, rule.coverage)
     share = measured.share
@@ -40,7 +39,7 @@ def check_precision_at(context: GateContext[Any], head: Head) -> Check:
         why = f"below gate.min_precision_at.{head}.precision by {rule.precision - share.value:.3f}; {where}"
     return Check(
         name=title,
-        measured=f"{share.interval}, {share.count(_NOUNS[head])} with a confidence of at least "
+        measured=f"{share.interval}, {share.count(COUNTED[head])} with a confidence of at least "
         f"{measured.confidence:.3f} ({share.cases / len(predictions):.0%} of all)",
         required=required,
         passed=passed,

@@ -8,7 +8,7 @@ import numpy as np
 
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.metric_names import metric_name
-from assay.evaluation.gate_checks.phrases import reaches
+from assay.evaluation.gate_checks.phrases import COUNTED, reaches
 from assay.evaluation.labelled_predictions import LabelledPrediction, rows_of
 from assay.evaluation.share_interval import share_of
 from assay.evaluation.statistics import cluster_codes
@@ -16,7 +16,6 @@ from assay.evaluation.verdict import Check
 from assay.recipes.gate_rules import KINDS
 from assay.recipes.recipe import Head
 
-_NOUNS: dict[Head, str] = {"sentence": "rows", "labels": "labels", "tokens": "entities"}
 _REMEDY = "add training rows with it"
 
 
@@ -42,7 +41,7 @@ def check_recall(context: GateContext[Any], head: Head, name: str) -> Check:
         why = "; ".join([gap, *_missed(rows, head, name), _REMEDY])
     return Check(
         name=title,
-        measured=f"{share.interval}, {share.count(_NOUNS[head])}",
+        measured=f"{share.interval}, {share.count(COUNTED[head])}",
         required=required,
         passed=passed,
         why=why,

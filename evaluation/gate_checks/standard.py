@@ -46,7 +46,8 @@ def check_score(context: GateContext[Any], head: Head) -> Check:
     else:
         gap = f"below gate.min_f1.{head} by {threshold - interval.value:.3f}"
         causes = low_score_causes(context.evaluation.rows, head)
-        why = "; ".join([gap, *causes, *context.export.training_warnings])
+        warnings = [one.text for one in context.export.training_warnings if one.head in (head, None)]
+        why = "; ".join([gap, *causes, *warnings])
     return Check(name=f"score: {head}", measured=str(interval), required=required, passed=passed, why=why)
 
 

@@ -5,6 +5,7 @@ A model with one head is that of transformers. A joint model becomes two, one pe
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,13 +31,17 @@ GRAPH = Path("onnx") / "model.onnx"  # where transformers.js looks
 _TOLERANCE = 1e-4
 
 
-def write_huggingface(checkpoint: Checkpoint, folder: Path, metadata: dict[str, str]) -> list[Path]:
+def write_huggingface(
+    checkpoint: Checkpoint, folder: Path, metadata: dict[str, str], label_thresholds: Mapping[str, float] | None = None
+) -> list[Path]:
     """Write a model for transformers, and its ONNX file, into a folder; of a joint model into a subfolder per head.
 
     Args:
         checkpoint: a finished checkpoint.
         folder: an existing folder.
         metadata: written into the ONNX file, beside labels and length.
+        label_thresholds: probability from which each label of a labels head applies, before calibration; written into
+            its config.json and ONNX file. None if they are not known.
 
     Returns:
         The folders that transformers loads.
@@ -47,19 +52,29 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, metadata: dict[str, 
     network = checkpoint.network()
     if network.joint is None:
         head = TOKENS if checkpoint.tags else LABELS if checkpoint.row_labels else SENTENCE
-        return [_write(checkpoint, network.model, head, folder, metadata)]
+        return [_write(checkpoint, network.model, head, folder, metadata, label_thresholds)]
     written = []
     names = {SENTENCE: checkpoint.labels, LABELS: checkpoint.row_labels, TOKENS: checkpoint.tags}
     for head in (head for head in HEADS if names[head]):
         model = _split(network, head, len(names[head]))
         (folder / head).mkdir()
-        written.append(_write(checkpoint, model, head, folder / head, metadata))
+        written.append(_write(checkpoint, model, head, folder / head, metadata, label_thresholds))
     return written
 
 
-def _write(checkpoint: Checkpoint, model: Any, head: Head, folder: Path, metadata: dict[str, str]) -> Path:
+def _write(
+    checkpoint: Checkpoint,
+    model: Any,
+    head: Head,
+    folder: Path,
+    metadata: dict[str, str],
+    label_thresholds: Mapping[str, float] | None,
+) -> Path:
     names = {SENTENCE: checkpoint.labels, LABELS: checkpoint.row_labels, TOKENS: checkpoint.tags}[head]
     Network(model, None, pooled="labels" if head == LABELS else "sentence").name_labels(names)
+    if head == LABELS and label_thresholds is not None:
+        model.config.label_thresholds = dict(label_thresholds)
+        metadata = {**metadata, "label_thresholds": json.dumps(model.config.label_thresholds)}
     with quiet():
         model.save_pretrained(folder)
         tokenizer: Any = AutoTokenizer.from_pretrained(

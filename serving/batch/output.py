@@ -16,7 +16,14 @@ from assay.serving.batch.chunks import InputChunk, to_json
 from assay.serving.batch.row_groups import RowGroups, open_table
 from assay.serving.batch.scan import Column, plain
 from assay.serving.engine import Engine, Prediction
-from assay.serving.json_objects import abstention_names, as_object, entity_objects
+from assay.serving.json_objects import (
+    abstention_names,
+    as_object,
+    entity_objects,
+    label_list_names,
+    label_lists,
+    label_objects,
+)
 from assay.serving.prediction_options import ALL, PredictionOptions
 
 TEXT_SUFFIXES = (".jsonl", ".csv", ".tsv")
@@ -70,8 +77,9 @@ def open_writer(
     """Open a writer of one file.
 
     An input column whose name the prediction needs becomes `input.NAME` (or `input.input.NAME`, if that is taken), so
-    that a gold label is never overwritten. Tables (CSV, TSV, Parquet) have one column `probability.CLASS` per class and
-    `label_probability.LABEL` per label; CSV and TSV hold entities as JSON, and labels in one cell, joined by `;`.
+    that a gold label is never overwritten. Tables (CSV, TSV, Parquet) have one column `probability.CLASS` per class,
+    one `label_probability.LABEL` per label, and `abstained_labels` if labels are decided; CSV and TSV hold entities as
+    JSON, and labels in one cell, joined by `;`.
 
     Args:
         kind: kind of file, such as `.csv.gz`.
@@ -153,7 +161,8 @@ class _CsvWriter:
         self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
         for row, text, prediction in zip(chunk.rows(indices), texts, predictions, strict=True):
-            values = _flat(as_object(text, prediction, self._engine, self._options), self._separator)
+            values = as_object(text, prediction, self._engine, self._options)
+            values = _flat(values, self._engine.decisions, self._separator)
             predicted = [values.get(name) for name in self._fields]
             self._csv.writerow(map(_cell, [*(row.get(name) for name in self._columns), *predicted]))
         return {}
@@ -193,8 +202,9 @@ def _prediction_arrays(
         if not options.labels_only:
             arrays += _probability_arrays([one.probabilities for one in predictions], options.top_k)
     if engine.row_labels:
-        names = [[one.label for one in options.labels(prediction)] for prediction in predictions]
-        arrays.append(pa.array(names, pa.list_(pa.string())))
+        lists = [label_lists(label_objects(one, engine, options), engine.decisions) for one in predictions]
+        names = label_list_names(engine.decisions)
+        arrays += [pa.array([row[name] for row in lists], pa.list_(pa.string())) for name in names]
         if not options.labels_only:
             arrays += _probability_arrays([one.label_probabilities for one in predictions], None)
     if engine.tags:
@@ -232,7 +242,7 @@ def _prediction_fields(engine: Engine, options: PredictionOptions) -> dict[str, 
         if not options.labels_only:
             fields |= {f"probability.{label}": pa.float32() for label in engine.labels}
     if engine.row_labels:
-        fields["labels"] = pa.list_(pa.string())
+        fields |= {name: pa.list_(pa.string()) for name in label_list_names(engine.decisions)}
         if not options.labels_only:
             fields |= {f"label_probability.{label}": pa.float32() for label in engine.row_labels}
     if engine.tags:
@@ -240,7 +250,7 @@ def _prediction_fields(engine: Engine, options: PredictionOptions) -> dict[str, 
     return fields | {name: pa.bool_() for name in abstention_names(engine.decisions)} | {"truncated": pa.bool_()}
 
 
-def _flat(values: Values, separator: str) -> Values:
+def _flat(values: Values, decisions: Collection[str], separator: str) -> Values:
     """Return the columns of a prediction in a table of text; labels are joined by the separator."""
     flat: Values = {}
     for name, value in values.items():
@@ -248,7 +258,7 @@ def _flat(values: Values, separator: str) -> Values:
             column = "probability" if name == "probabilities" else "label_probability"
             flat |= {f"{column}.{label}": probability for label, probability in value.items()}
         elif name == "labels":
-            flat[name] = separator.join(one["label"] for one in value)
+            flat |= {column: separator.join(names) for column, names in label_lists(value, decisions).items()}
         else:
             flat[name] = value
     return flat

@@ -32,6 +32,11 @@ def test_score_bundle_metrics_equal_hand_counts(make_bundle: Any) -> None:
     assert evaluation.left_out == {}
 
 
+def test_score_bundle_states_the_precision_that_predicted(make_bundle: Any) -> None:
+    bundle = make_bundle(classes=CLASSES, entities=ENTITIES, precision="int8")
+    assert score_bundle(bundle, joint_examples(), threads=1).precision == "int8"
+
+
 def test_score_bundle_reports_confusion_and_intervals(make_bundle: Any) -> None:
     evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
     assert [(line.name, line.support) for line in evaluation.report["sentence"]] == [("negative", 5), ("positive", 3)]

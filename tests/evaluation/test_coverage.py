@@ -1,7 +1,8 @@
 import pytest
 
 from assay.evaluation.coverage import coverage_of
-from assay.evaluation.decision_fit import fit_decisions
+from assay.evaluation.decision_fit import fit_decision
+from assay.evaluation.scored_predictions import scored_predictions
 from assay.recipes.decision_section import DecisionRule
 from tests.decisions import a_decision
 from tests.evaluation.predicted import predictions
@@ -21,7 +22,8 @@ def test_coverage_draws_a_curve_of_each_head_without_a_decision() -> None:
 
 
 def test_coverage_measures_what_is_decided() -> None:
-    decisions = fit_decisions(predictions(2000), {"sentence": DecisionRule(precision=0.8)})
+    rule = DecisionRule(precision=0.8)
+    decisions = {"sentence": fit_decision(scored_predictions(predictions(2000), "sentence"), rule)}
     (head,) = coverage_of(predictions(1000, seed=9), ["sentence"], decisions)
     assert head.decided is not None
     assert head.coverage is not None

@@ -1,22 +1,22 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from assay.evaluation.decision_fit import calibrated, fit_decision, fit_decisions
+from assay.corpus.example import Head
+from assay.evaluation.decision_fit import fit_decision
 from assay.evaluation.scored_predictions import scored_predictions
 from assay.recipes.decision_section import DecisionRule
-from assay.serving.calibration import Calibration
 from tests.evaluation.predicted import predictions
 
 PRECISION = DecisionRule.model_validate({"precision": 0.8})
 
 
-def test_fit_decisions_promises_a_precision_of_each_head() -> None:
+def test_fit_decision_promises_a_precision_of_each_head() -> None:
     rows = predictions(3000, seed=1)
-    decisions = fit_decisions(rows, {"sentence": PRECISION, "tokens": PRECISION})
-    for head, decision in decisions.items():
-        shown = scored_predictions(rows, "sentence" if head == "sentence" else "tokens")
+    heads: list[Head] = ["sentence", "tokens"]
+    for head in heads:
+        shown = scored_predictions(rows, head)
+        decision = fit_decision(shown, PRECISION)
         decided = shown.decided_by(decision)
         evidence = decision.evidence
         assert decision.threshold is not None
@@ -72,15 +72,3 @@ def test_fit_decision_of_costs_asks_more_of_the_classes_whose_errors_cost_more()
     assert [20 * (1 - strict), 2 * (1 - lenient)] == pytest.approx([4 * (1 - decision.threshold)] * 2, rel=1e-6)
     assert decision.abstains("bad", decision.threshold)
     assert not decision.abstains("good", lenient)
-
-
-def test_calibrated_predictions_equal_those_of_a_calibrated_engine() -> None:
-    calibration = Calibration(temperature=2.0, doubt=0.01, entity_slope=0.5, entity_offset=0.1, entity_doubt=0.02)
-    before = predictions(5)
-    after = calibrated(before, calibration)
-    for raw, row in zip(before, after, strict=True):
-        assert row.probabilities == pytest.approx(calibration.probabilities(np.array(raw.probabilities)))
-        assert row.predicted_entities[0].score == pytest.approx(
-            float(calibration.entity_confidence(np.array([raw.predicted_entities[0].score]))[0])
-        )
-        assert (row.gold, row.predicted) == (raw.gold, raw.predicted)

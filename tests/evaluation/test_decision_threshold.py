@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import expit
 from scipy.stats import norm
 
-from assay.evaluation.decision_threshold import choose_threshold, precision_threshold
+from assay.evaluation.decision_threshold import ROUNDING, choose_threshold, precision_threshold
 from assay.evaluation.statistics import Bools, Floats, Ints
 
 RESAMPLES = 200
@@ -119,6 +121,48 @@ def test_precision_threshold_says_that_no_number_would_do() -> None:
     right = np.arange(500) % 2 == 0
     chosen = precision_threshold(np.linspace(0.5, 1, 500), right, 0.95, 0.95)
     assert (chosen.threshold, chosen.decided, chosen.required) == (None, 0, None)
+
+
+@st.composite
+def losses(draw: st.DrawFn) -> tuple[Floats, Floats, Ints | None]:
+    """Return scores with ties and neighbouring numbers, losses, and clusters or none."""
+    rows = draw(st.integers(1, 400))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kinds = draw(st.integers(1, 50))
+    values = np.nextafter(random.choice(np.linspace(0, 1, kinds), rows), random.choice([0.0, 0.5, 1.0], rows))
+    loss = (random.random(rows) < draw(st.sampled_from([0.0, 0.01, 0.2, 1.0]))).astype(np.float64)
+    return values, loss, random.integers(0, kinds, rows) if draw(st.booleans()) else None
+
+
+@given(losses(), st.sampled_from([0.0001, 0.05, 0.3, 0.9, 0.99]), st.sampled_from([0.51, 0.95, 0.9999]), st.booleans())
+def test_choose_threshold_decides_what_it_counts_and_keeps_the_limit(
+    sample: tuple[Floats, Floats, Ints | None], limit: float, level: float, cheapest: bool
+) -> None:
+    scores, loss, clusters = sample
+    chosen = choose_threshold(scores, loss, limit, level, clusters, cheapest=cheapest)
+    if chosen.threshold is None:
+        assert chosen.decided == 0
+        return
+    decided = scores >= chosen.threshold
+    assert decided.sum() == chosen.decided > 0
+    assert loss[decided].mean() < limit
+
+
+def test_choose_threshold_decides_together_what_rounding_could_swap() -> None:
+    # two halves that differ by the last digits of a float32: a threshold between them would decide by chance
+    scores = np.repeat([1 - 1e-8, 1 - 2e-8], 500)
+    assert choose_threshold(scores, np.zeros(1000), 0.05, 0.95).decided == 1000
+    wrong = np.repeat([0.0, 1.0], 500)
+    assert choose_threshold(scores, wrong, 0.05, 0.95).threshold is None
+
+
+def test_choose_threshold_tells_close_scores_apart_where_rounding_is_smaller() -> None:
+    # as for errors that cost a thousandth of others: their safety differs by a thousandth of their confidence
+    confidence, wrong = np.linspace(0, 1, 4000), (np.linspace(0, 1, 4000) < 0.5).astype(np.float64)
+    safety = 1 - (1 - confidence) / 1000
+    plain = choose_threshold(confidence, wrong, 0.05, 0.95)
+    scaled = choose_threshold(safety, wrong, 0.05, 0.95, rounding=ROUNDING / 1000)
+    assert 0 < plain.decided == scaled.decided < 4000
 
 
 def test_choose_threshold_takes_the_lowest_cost_and_not_the_most_rows() -> None:

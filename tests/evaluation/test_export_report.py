@@ -7,6 +7,7 @@ import pytest
 
 from assay.corpus.errors import AssayError
 from assay.evaluation.export_report import REPORT, ExportReport, choose_shipped
+from assay.models.learning_check import LearningWarning
 from assay.recipes.recipe import Gate
 from assay.serving.bundle import MeasuredPrecision, Precision
 
@@ -102,7 +103,7 @@ def test_export_report_loads_what_an_export_wrote(tmp_path: Path) -> None:
         parity_labels_equal=True,
         parity_rows=8,
         size_mb=1.5,
-        training_warnings=["few rows"],
+        training_warnings=[LearningWarning(head=None, text="few rows")],
     )
     (tmp_path / REPORT).write_text(report.model_dump_json())
     assert ExportReport.load(tmp_path) == report

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.example import Entity, Example
+from assay.evaluation.labelled_predictions import predict_rows
 from assay.evaluation.precision_measurement import f1_scores, measure_precisions
-from assay.serving.bundle import Bundle
+from assay.serving.bundle import Bundle, Precision
 from assay.serving.engine import Engine, Prediction, Row
 from tests.bundles import build_bundle
 
@@ -31,8 +32,12 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def test_measure_precisions_states_f1_drop_changes_and_speed(bundle: Bundle) -> None:
-    engines = {"fp32": Engine(bundle, threads=1, batch_tokens=16), "int8": _Coarse(bundle, threads=1, batch_tokens=16)}
-    fp32, int8 = measure_precisions({"fp32": engines["fp32"], "int8": engines["int8"]}, EXAMPLES)
+    engines: dict[Precision, Engine] = {
+        "fp32": Engine(bundle, threads=1, batch_tokens=16),
+        "int8": _Coarse(bundle, threads=1, batch_tokens=16),
+    }
+    predicted = {precision: predict_rows(engine, EXAMPLES) for precision, engine in engines.items()}
+    fp32, int8 = measure_precisions(engines, EXAMPLES, predicted)
     assert (fp32.precision, fp32.f1, fp32.changed, fp32.rows) == ("fp32", {"sentence": 1.0, "tokens": 1.0}, 0.0, 4)
     # the macro-F1 of always "up" on two classes of equal size
     assert int8.f1 == {"sentence": pytest.approx(1 / 3), "tokens": 1.0}
@@ -44,5 +49,4 @@ def test_measure_precisions_states_f1_drop_changes_and_speed(bundle: Bundle) -> 
 def test_f1_scores_skips_heads_without_gold_labels(bundle: Bundle) -> None:
     engine = Engine(bundle, threads=1)
     unlabelled = [replace(example, entities=None) for example in EXAMPLES]
-    predictions = engine.predict([Row(example.text) for example in unlabelled])
-    assert f1_scores(engine, unlabelled, predictions).keys() == {"sentence"}
+    assert f1_scores(predict_rows(engine, unlabelled), engine.labels, []).keys() == {"sentence"}

@@ -25,7 +25,8 @@ from assay.evaluation.labelled_predictions import (
 )
 from assay.evaluation.metrics import compute_metrics
 from assay.evaluation.paired_test import compare
-from assay.evaluation.precision_measurement import f1_scores, same_prediction
+from assay.evaluation.parity import same_prediction
+from assay.evaluation.precision_measurement import f1_scores
 from assay.evaluation.reliability import reliability_of
 from assay.evaluation.slices import slice_outcomes, slices_by_label
 from assay.evaluation.statistics import label_outcomes
@@ -200,13 +201,14 @@ def test_low_score_causes_name_a_model_that_predicts_the_same_labels_for_all() -
 def test_engine_predictions_are_compared_by_their_labels(tmp_path: Path) -> None:
     engine = Engine(build_bundle(tmp_path, {}, {}, row_labels={"bank": "money", "match": "sport"}), threads=1)
     first, second, third = engine.predict([Row("bank"), Row("the bank"), Row("match")])
-    assert same_prediction(first, second)
-    assert not same_prediction(first, third)
+    assert same_prediction(first, second, engine)
+    assert not same_prediction(first, third, engine)
     text = SubstitutionText(Row("bank"), (), "")
     assert [_outcome(text, "labels", one) for one in (first, third)] == ["money", "sport"]
     examples = [Example("1", "bank", labels=("money",)), Example("2", "match", labels=("sport",)), Example("3", "x")]
-    assert f1_scores(engine, examples, engine.predict([Row(row.text) for row in examples])) == {"labels": 1.0}
-    assert [row.gold_labels for row in predict_rows(engine, examples)] == [("money",), ("sport",), None]
+    rows = predict_rows(engine, examples)
+    assert f1_scores(rows, [], engine.row_labels) == {"labels": 1.0}
+    assert [row.gold_labels for row in rows] == [("money",), ("sport",), None]
 
 
 def test_calibration_without_labels_corrects_nothing() -> None:

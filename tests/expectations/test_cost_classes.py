@@ -25,14 +25,17 @@ def test_cost_class_checks_refuse_a_class_that_no_row_has(tmp_path: Path) -> Non
     snapshot = write_snapshot(tmp_path / "snapshot", ROWS).load()
     (check,) = cost_class_checks(snapshot, recipe_with("sentence", {"dawn": 9, "up": 7}))
     assert (check.passed, check.severity, check.invalid_ids) == (False, "critical", ["dawn"])
-    assert check.why == "no row has the label 'dawn' of decision.sentence.costs.wrong_by_class; did you mean 'down'?"
+    assert check.why == (
+        "decision.sentence.costs.wrong_by_class names the class 'dawn', which the data does not have; "
+        "did you mean 'down'?"
+    )
 
 
 def test_cost_class_checks_pass_entity_types_of_the_rows(tmp_path: Path) -> None:
     snapshot = write_snapshot(tmp_path / "snapshot", ROWS).load()
     assert cost_class_checks(snapshot, recipe_with("tokens", {"ORG": 9}))[0].passed
     (check,) = cost_class_checks(snapshot, recipe_with("tokens", {"zzz": 9}))
-    assert check.why.endswith("; remove it")
+    assert check.why.endswith("which the data does not have (it has 'ORG')")
 
 
 def test_cost_class_checks_are_made_only_where_costs_name_classes(tmp_path: Path) -> None:

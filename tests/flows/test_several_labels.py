@@ -33,14 +33,14 @@ def store(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Pa
 def first(corpus: Path, store: Path, prefect_server: None) -> TrainingOutcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return train(label_recipe(corpus), store)
+        return train(label_recipe(corpus, decision={"labels": {"precision": 0.5}}), store)
 
 
 def test_train_promotes_a_model_with_a_labels_head(first: TrainingOutcome) -> None:
     assert first.verdict.outcome == "passed", [(check.name, check.why) for check in first.verdict.failed]
     assert first.promotion.promoted
     names = {check.name for check in first.verdict.checks}
-    assert {"score: labels", "baseline: labels", "champion: labels"} <= names
+    assert {"score: labels", "baseline: labels", "champion: labels", "decision: labels"} <= names
     assert {"slice: labels=money (labels)", "slice: region=north (labels)"} <= names
 
 

@@ -45,7 +45,9 @@ def test_decision_rule_names_what_cannot_be(rule: dict[str, Any], line: str) -> 
 
 
 def test_decision_is_of_a_head_of_the_model() -> None:
-    assert "decision.tokens is set, but model.heads is ['sentence']" in refused(decision={"tokens": {"precision": 0.9}})
+    assert "decision.tokens is set, but model.heads is ['sentence']; remove it" in refused(
+        decision={"tokens": {"precision": 0.9}}
+    )
 
 
 def test_max_abstain_needs_a_decision() -> None:
@@ -53,10 +55,31 @@ def test_max_abstain_needs_a_decision() -> None:
     assert "gate.max_abstain.sentence is set, but decision.sentence is not; set it, or remove the key" in message
 
 
-def test_costs_name_allowed_classes() -> None:
-    costs = {"wrong": 9, "abstain": 1, "wrong_by_class": {"uo": 20}}
-    message = refused(decision={"sentence": {"costs": costs}}, validation={"labels": ["up", "down"]})
-    assert "costs.wrong_by_class names 'uo', which is none of the allowed labels (up, down)" in message
+@pytest.mark.parametrize(
+    ("name", "classes", "remedy"),
+    [
+        ("upp", ["up", "down"], "; did you mean 'up'?"),
+        ("other", ["up", "down"], " (it has 'up', 'down')"),
+        ("other", [f"c{number}" for number in range(300)], ", 'c19', …)"),
+        (False, ["yes", "no"], "; 'no' without quotes is false in YAML 1.1; put it in quotes"),
+    ],
+)
+def test_costs_name_allowed_classes(name: object, classes: list[str], remedy: str) -> None:
+    costs = {"wrong": 9, "abstain": 1, "wrong_by_class": {name: 20}}
+    message = refused(decision={"sentence": {"costs": costs}}, validation={"labels": classes})
+    assert "decision.sentence.costs.wrong_by_class names the class" in message
+    assert "which validation.labels does not have" in message
+    assert message.endswith(remedy)
+
+
+@pytest.mark.parametrize("value", [0, 1, 1.5, float("nan"), float("inf"), "95%", True, [0.9], {}, 10**400])
+def test_decision_numbers_are_refused_in_one_line_that_says_it_once(value: object) -> None:
+    for rule in ({"precision": value}, {"precision": 0.9, "confidence": value}):
+        key = f"decision.sentence.{[*rule][-1]}"
+        message = refused(decision={"sentence": rule})
+        assert message.count(key) == 1
+        assert "must be a number" in message
+        assert len(message) < 300
 
 
 def test_costs_of_a_class_replace_the_cost_of_all() -> None:

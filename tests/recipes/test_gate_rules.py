@@ -65,9 +65,9 @@ def test_unknown_names_ask_for_quotes_where_yaml_has_read_a_boolean() -> None:
 
 
 def test_unknown_names_list_what_there_is_if_nothing_is_near() -> None:
-    [line] = unknown_names({"DRUG": 0.9, "ORG": 0.9}, "tokens", ["ORG", "PLACE"], "the data")
+    [line] = unknown_names("gate.min_recall.tokens", ["DRUG", "ORG"], "tokens", ["ORG", "PLACE"], "the data")
     assert line == (
         "gate.min_recall.tokens names the entity type 'DRUG', which the data does not have (it has 'ORG', 'PLACE')"
     )
-    [line] = unknown_names({"DRUG": 0.9}, "tokens", [], "the data")
+    [line] = unknown_names("gate.min_recall.tokens", ["DRUG"], "tokens", [], "the data")
     assert line.endswith("(it has none)")

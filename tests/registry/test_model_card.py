@@ -10,6 +10,8 @@ from assay.evaluation.verdict import Check, Verdict
 from assay.registry.model_card import Card
 from assay.registry.promotion import PromotionResult
 from assay.registry.versions import Version
+from assay.serving.bundle import BundleManifest, Precision
+from tests.decisions import a_decision
 from tests.finished_run import HOSTILE, Finished, Page
 
 
@@ -81,6 +83,28 @@ def test_card_outcome_is_that_of_verdict_and_promotion(
     }
     card = Card.model_construct(**values)
     assert card.outcome == outcome
+
+
+def test_card_shows_decisions_and_thresholds_of_the_precision_that_its_metrics_are_of() -> None:
+    thresholds: dict[Precision, list[float]] = {"int8": [0.4], "bf16": [0.6]}
+    manifest: dict[str, Any] = {
+        "precision": "int8",
+        "bf16": True,
+        "row_labels": ["money"],
+        "label_thresholds": thresholds,
+        "decisions": {"int8": {"labels": a_decision(0.8)}, "bf16": {"labels": a_decision(0.9)}},
+    }
+    for precision in ("int8", "bf16"):
+        evaluation: dict[str, Any] = {"precision": precision}
+        values: dict[str, Any] = {
+            "bundle": BundleManifest.model_construct(**manifest),
+            "evaluation": Evaluation.model_construct(**evaluation),
+            "slices": [],
+            "environment": {},
+        }
+        card = Card.model_construct(**values)
+        assert card.decisions == manifest["decisions"][precision]
+        assert card.label_thresholds == {"money": thresholds[precision][0]}
 
 
 def test_card_headlines_are_the_same_for_every_head() -> None:

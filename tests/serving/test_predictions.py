@@ -1,12 +1,17 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from assay.corpus.errors import AssayError
 from assay.serving.calibration import Calibration
+from assay.serving.decision import Decision
 from assay.serving.decoding import Floats, bio_tags
 from assay.serving.encoding import EncodedText
 from assay.serving.predictions import LogitsReader
 from assay.serving.words import Word
+from tests.decisions import a_decision
 
 LABELS, TAGS = ["down", "up"], bio_tags(["ORG"])
 # "Acme Corp grew", a token per word behind the first one
@@ -99,3 +104,49 @@ def test_window_logits_of_tokens_that_no_word_reads_may_be_anything() -> None:
     logits = {"tokens": np.full((5, 3), np.nan, dtype=np.float32)}
     logits["tokens"][1:4] = 0
     LogitsReader([], TAGS, None).window_logits(_encoded(WORDS), logits, 0)
+
+
+LOGITS = st.floats(-30, 30, width=32)
+CONFIDENCE = st.floats(0, 1)
+NAMES = {"sentence": LABELS, "labels": ["money", "sport"], "tokens": ["ORG"]}
+
+
+@st.composite
+def some_decisions(draw: st.DrawFn) -> dict[str, Decision]:
+    """Return decisions of some heads; a threshold of None leaves everything, and classes may have their own."""
+    heads = draw(st.sets(st.sampled_from([*NAMES])))
+    own = {head: draw(st.dictionaries(st.sampled_from(NAMES[head]), CONFIDENCE)) for head in heads}
+    return {head: a_decision(draw(st.none() | CONFIDENCE), by_class=own[head]) for head in heads}
+
+
+@given(
+    arrays(np.float32, 2, elements=LOGITS),
+    arrays(np.float32, 2, elements=LOGITS),
+    arrays(np.float32, (3, len(TAGS)), elements=LOGITS),
+    some_decisions(),
+)
+def test_prediction_left_to_a_person_is_the_best_guess(
+    sentence: Floats, labels: Floats, tokens: Floats, decisions: dict[str, Decision]
+) -> None:
+    windows, text = [{"sentence": sentence, "labels": labels, "tokens": tokens}], _encoded(WORDS)
+    calibration = Calibration(temperature=3, doubt=0.01, entity_slope=0.5, entity_offset=-1, entity_doubt=0.02)
+    several = NAMES["labels"], [0.3, 0.7]
+    decided = LogitsReader(LABELS, TAGS, None, calibration, decisions, *several).prediction(text, windows)
+    plain = LogitsReader(LABELS, TAGS, None, Calibration(), {}, *several).prediction(text, windows)
+    # the decision and the calibration change no class, no label and no entity
+    assert decided.label == plain.label == LABELS[int(sentence.argmax())]
+    assert [one.label for one in decided.labels] == [one.label for one in plain.labels]
+    spans = [[(one.start, one.end, one.label) for one in prediction.entities] for prediction in (decided, plain)]
+    assert spans[0] == spans[1]
+    # and what is left is what has less confidence than the threshold of its class
+    best = (str(decided.label), max(decided.probabilities), decided.label_abstained)
+    parts = {
+        "sentence": [best],
+        "labels": [(one.label, one.score, one.abstained) for one in decided.labels],
+        "tokens": [(one.label, one.score, one.abstained) for one in decided.entities],
+    }
+    for head, predictions in parts.items():
+        for name, confidence, abstained in predictions:
+            assert abstained == (head in decisions and decisions[head].abstains(name, confidence))
+    assert decided.abstained == any(abstained for one in parts.values() for *_, abstained in one)
+    assert not plain.abstained

@@ -5,7 +5,7 @@ Vertex AI sets the port and routes in AIP_HTTP_PORT, AIP_PREDICT_ROUTE and AIP_H
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -20,6 +20,7 @@ from assay.serving.http.protocols.invocation_bodies import CONTENT_TYPES, JSON_L
 from assay.serving.http.protocols.native import EntityResponse, prediction_objects
 from assay.serving.http.request_body import content_type_of, read_body
 from assay.serving.http.requests import request_options
+from assay.serving.json_objects import label_lists
 
 # Objects that become a column for each of their keys.
 _COLUMNS = {"probabilities": "probability", "label_probabilities": "label_probability"}
@@ -32,6 +33,7 @@ class FlatResponse(BaseModel):
 
     label: str | None = None
     labels: list[str] | None = None
+    abstained_labels: list[str] | None = None
     entities: list[EntityResponse] | None = None
     abstained: bool | None = None
     label_abstained: bool | None = None
@@ -45,14 +47,14 @@ class InvocationResponse(BaseModel):
     predictions: list[FlatResponse]
 
 
-def flat(prediction: dict[str, Any]) -> dict[str, Any]:
-    """Return a prediction as a row of the data frame that MLflow's model returns."""
+def flat(prediction: dict[str, Any], decisions: Collection[str] = ()) -> dict[str, Any]:
+    """Return a prediction as a row of the data frame that MLflow's model returns, with the decisions of the model."""
     values: dict[str, Any] = {}
     for name, value in prediction.items():
         if name in _COLUMNS:
             values |= {f"{_COLUMNS[name]}.{label}": probability for label, probability in value.items()}
         elif name == "labels":
-            values[name] = [one["label"] for one in value]
+            values |= label_lists(value, decisions)
         else:
             values[name] = value
     return values
@@ -69,7 +71,8 @@ def routes(context: Context, environment: Mapping[str, str] = os.environ) -> lis
         predicted = await context.predict(request, model, invocation.rows)
         # The protocol has no field for the version.
         version_header = {"X-Model-Version": predicted.model.version_name}
-        predictions = [flat(values) for values in prediction_objects(predicted, options)]
+        decisions = predicted.model.engine.decisions
+        predictions = [flat(values, decisions) for values in prediction_objects(predicted, options)]
         if request.headers.get("accept", "").strip().lower() in JSON_LINES:
             lines = b"".join(to_json(prediction) + b"\n" for prediction in predictions)
             return Response(lines, headers=version_header, media_type=JSON_LINES[0])

@@ -13,7 +13,13 @@ from assay.serving.http import error_responses as errors
 from assay.serving.http.active_model import ServedModel
 from assay.serving.http.model_calls import PredictedRows
 from assay.serving.http.server_settings import MAX_ROWS
-from assay.serving.json_objects import abstention_names, entity_objects
+from assay.serving.json_objects import (
+    abstention_names,
+    entity_objects,
+    label_list_names,
+    label_lists,
+    label_objects,
+)
 from assay.serving.prediction_options import ALL, PredictionOptions
 
 # The codecs of MLServer whose tensors are plain texts; base64 is decoded, any other is refused.
@@ -159,7 +165,8 @@ def output_names(model: ServedModel, options: PredictionOptions = ALL) -> list[s
     if model.engine.tags:
         names = ["entities", *names]
     if model.engine.row_labels:
-        names = ["labels", *([] if options.labels_only else ["label_probabilities"]), *names]
+        probabilities = [] if options.labels_only else ["label_probabilities"]
+        names = [*label_list_names(model.engine.decisions), *probabilities, *names]
     if model.engine.labels and not options.labels_only:
         names = [*(["classes"] if options.top_k else []), "probabilities", *names]
     return ["label", *names] if model.engine.labels else names
@@ -191,7 +198,7 @@ def output_tensors(predicted: PredictedRows, options: PredictionOptions) -> Iter
     """Yield all outputs of the model.
 
     With `top_k`, `probabilities` has that many columns, and `classes` names the class of each element. A class below
-    the threshold is an empty text, since BYTES has no null. `labels` holds a JSON list of the labels of each row.
+    the threshold is an empty text, since BYTES has no null. `labels` and `abstained_labels` hold a JSON list per row.
     """
     engine, predictions = predicted.model.engine, predicted.predictions
     count = len(predictions)
@@ -203,8 +210,9 @@ def output_tensors(predicted: PredictedRows, options: PredictionOptions) -> Iter
             yield _tensor("classes", "BYTES", shape, [label for row in scores for label in row])
         yield _tensor("probabilities", "FP32", shape, [score for row in scores for score in row.values()])
     if engine.row_labels:
-        names = [[one.label for one in options.labels(prediction)] for prediction in predictions]
-        yield _tensor("labels", "BYTES", [count], [to_json(row).decode() for row in names])
+        lists = [label_lists(label_objects(one, engine, options), engine.decisions) for one in predictions]
+        for name in label_list_names(engine.decisions):
+            yield _tensor(name, "BYTES", [count], [to_json(row[name]).decode() for row in lists])
         values = [value for prediction in predictions for value in prediction.label_probabilities]
         yield _tensor("label_probabilities", "FP32", [count, len(engine.row_labels)], values)
     if engine.tags:

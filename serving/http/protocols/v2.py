@@ -1,10 +1,10 @@
 """The Open Inference Protocol, version 2 (github.com/kserve/open-inference-protocol, REST).
 
 Inputs are the tensors `text` and, for a model of text pairs, `text_pair`, of BYTES, with one element per row. Outputs
-are `label` (BYTES), `probabilities` (FP32, rows x classes), `labels` (BYTES, one JSON list per row),
-`label_probabilities` (FP32, rows x labels), `entities` (BYTES, one JSON list per row), `abstained` and
-`label_abstained` (BOOL, of a model with decisions) and `truncated` (BOOL), as far as the model has them. Tensors may be
-binary data after the JSON object, which is the default of Triton's client.
+are `label` (BYTES), `probabilities` (FP32, rows x classes), `labels` and `abstained_labels` (BYTES, one JSON list per
+row), `label_probabilities` (FP32, rows x labels), `entities` (BYTES, one JSON list per row), `abstained` and
+`label_abstained` (BOOL), those about abstaining of a model with decisions, and `truncated` (BOOL), as far as the model
+has them. Tensors may be binary data after the JSON object, which is the default of Triton's client.
 """
 
 from collections.abc import Sequence
@@ -39,6 +39,7 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
         "label": ("BYTES", [-1]),
         "probabilities": ("FP32", [-1, len(engine.labels)]),
         "labels": ("BYTES", [-1]),
+        "abstained_labels": ("BYTES", [-1]),
         "label_probabilities": ("FP32", [-1, len(engine.row_labels)]),
         "entities": ("BYTES", [-1]),
         "abstained": ("BOOL", [-1]),

@@ -1,13 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assay.evaluation.gate_checks.decided_predictions import check_abstained, check_decision
+from assay.evaluation.gate_checks.precision_at import check_precision_at
 from assay.registry.versions import Version
 from assay.serving.decision import Decision, DecisionEvidence
 from tests.decisions import a_decision
-from tests.gate_candidates import FEWER_CLASSES, FEWER_ENTITIES, MakeCandidate, checks_of
+from tests.gate_candidates import FEWER_CLASSES, FEWER_ENTITIES, MakeCandidate, checks_of, labelled_rows
 
 PROMISE: dict[str, Any] = {"precision": 0.95}
 COSTS: dict[str, Any] = {"costs": {"wrong": 10, "abstain": 1}}
@@ -88,6 +90,29 @@ def test_check_decision_of_too_few_decided_rows_is_not_tested(
     assert "0 decided test predictions are too few to test the promise" in check.why
 
 
+@pytest.mark.parametrize(
+    ("labelled", "why"),
+    [
+        (True, "the model predicts no entities on 240 labelled test rows; improve the model"),
+        (False, "no test row is labelled with entities; add labelled test rows"),
+    ],
+)
+def test_checks_of_a_head_that_predicts_nothing_say_so(
+    candidate: MakeCandidate, tmp_path: Path, labelled: bool, why: str
+) -> None:
+    rows = labelled_rows() if labelled else [replace(row, entities=None) for row in labelled_rows()]
+    rules = {"max_abstain": {"tokens": 0.5}, "min_precision_at": {"tokens": {"coverage": 0.5, "precision": 0.5}}}
+    case = candidate(
+        entities={"unheard": "COMPANY", "unseen": "PLACE"},
+        decision={"tokens": PROMISE},
+        manifest=deciding(a_decision(0.5), "tokens"),
+        gate_rules=rules,
+        rows=rows,
+    ).context(tmp_path)
+    checks = [check(case, "tokens") for check in (check_decision, check_abstained, check_precision_at)]
+    assert [(check.passed, check.why) for check in checks] == [(False, why)] * 3
+
+
 def test_check_decision_of_costs_weighs_errors(candidate: MakeCandidate, tmp_path: Path) -> None:
     manifest = deciding(a_decision(0.8, promise=COST_PROMISE, precision=None))
     check = check_decision(
@@ -95,6 +120,25 @@ def test_check_decision_of_costs_weighs_errors(candidate: MakeCandidate, tmp_pat
     )
     assert check.passed
     assert check.measured.startswith("a decided prediction costs 0 on average, one left to a person 1; 0.25 over all")
+
+
+def test_checks_use_the_thresholds_of_the_precision_that_predicted_the_test_rows(
+    candidate: MakeCandidate, tmp_path: Path
+) -> None:
+    # given test rows that a machine with bf16 has predicted, whose thresholds differ from those of int8
+    decisions = {"int8": {"sentence": a_decision(0.999)}, "bf16": {"sentence": a_decision(0.8)}}
+    made = candidate(
+        FEWER_CLASSES,
+        decision={"sentence": PROMISE},
+        manifest={"precision": "int8", "bf16": True, "decisions": decisions},
+        gate_rules={"max_abstain": {"sentence": 0.3}},
+    )
+    case = made.context(tmp_path)
+    case.__dict__["evaluation"] = case.evaluation.model_copy(update={"precision": "bf16"})
+    case.evaluation.rows = made.evaluation.load().rows
+    # when this machine serves int8, then the checks are still about bf16
+    assert "75.0% decided, 180 predictions" in check_decision(case, "sentence").measured
+    assert check_abstained(case, "sentence").measured.startswith("0.250")
 
 
 def test_check_decision_counts_entities(candidate: MakeCandidate, tmp_path: Path) -> None:

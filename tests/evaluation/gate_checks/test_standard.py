@@ -44,6 +44,15 @@ def test_check_score_refuses_one_below_the_threshold(candidate: MakeCandidate, t
     assert check_score(case, "tokens").passed
 
 
+def test_check_score_names_the_training_warnings_of_its_own_head(candidate: MakeCandidate, tmp_path: Path) -> None:
+    warnings = [{"head": None, "text": "no fall"}, {"head": "sentence", "text": "one class"}]
+    rules = {"min_f1": {"sentence": 0.99, "tokens": 0.99}}
+    made = candidate(FEWER_CLASSES, FEWER_ENTITIES, gate_rules=rules, report={"training_warnings": warnings})
+    case = made.context(tmp_path)
+    assert check_score(case, "sentence").why.endswith("; no fall; one class")
+    assert check_score(case, "tokens").why.endswith("; no fall")
+
+
 def test_check_score_refuses_an_undefined_one(candidate: MakeCandidate, tmp_path: Path) -> None:
     # Given rows that say nothing about entities,
     rows = [replace(row, entities=None) for row in labelled_rows()]

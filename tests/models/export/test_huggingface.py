@@ -22,6 +22,7 @@ from assay.recipes.recipe import Head, ModelSection
 
 LABELS, TAGS, TOPICS = ["down", "up", "flat"], ["O", "B-ORG", "I-ORG"], ["money", "sport", "weather", "war"]
 NAMES = {"sentence": LABELS, "tokens": TAGS, "labels": TOPICS}
+THRESHOLDS = {"money": 0.25, "sport": 0.5, "weather": 0.75, "war": 0.0}
 TEXTS = ["The weather in Berlin is fine today", "shares fall", "a"]
 
 
@@ -86,7 +87,7 @@ def test_pipeline_and_onnx_predict_as_the_checkpoint(
 ) -> None:
     checkpoint = make_checkpoint(request.getfixturevalue(f"tiny_{encoder}_folder"), heads)
     (tmp_path / "out").mkdir()
-    folders = write_huggingface(checkpoint, tmp_path / "out", {"bundle": "abc"})
+    folders = write_huggingface(checkpoint, tmp_path / "out", {"bundle": "abc"}, THRESHOLDS)
     assert len(folders) == len(heads)
     for head, folder in zip(heads, folders, strict=True):
         for text in TEXTS:
@@ -104,6 +105,9 @@ def test_pipeline_and_onnx_predict_as_the_checkpoint(
         metadata = {entry.key: entry.value for entry in onnx.load(folder / "onnx" / "model.onnx").metadata_props}
         assert json.loads(metadata["labels"]) == NAMES[head]
         assert (metadata["bundle"], metadata["max_length"]) == ("abc", "32")
+        # thresholds are those of a labels head alone
+        assert getattr(reader.model.config, "label_thresholds", None) == (THRESHOLDS if head == "labels" else None)
+        assert json.loads(metadata.get("label_thresholds", "null")) == (THRESHOLDS if head == "labels" else None)
         # transformers 4, which optimum needs, has no other class that reads any tokenizer.json.
         config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         assert config["tokenizer_class"] == "PreTrainedTokenizerFast"

@@ -125,7 +125,8 @@ def test_grpc_carries_labels_and_what_is_left_to_people(listen: Listen, tmp_path
             response_deserializer=messages.ModelInferResponse.FromString,
         )(request)
     result = {output.name: output.contents for output in response.outputs}
-    assert [*result][2:] == ["labels", "label_probabilities", "entities", "abstained", "label_abstained", "truncated"]
+    names = ["labels", "abstained_labels", "label_probabilities", "entities", "abstained", "label_abstained"]
+    assert [*result][2:] == [*names, "truncated"]
     if raw:
         by_name = dict(zip(result, response.raw_output_contents, strict=True))
         assert (by_name["abstained"], by_name["label_abstained"]) == (b"\0\1", b"\0\1")
