@@ -71,8 +71,6 @@ def make_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
-            if grpc is not None:
-                await grpc.start()
             if background is None:
                 yield
             else:
@@ -80,7 +78,7 @@ def make_app(
                     yield
         finally:
             if grpc is not None:
-                await grpc.stop()
+                await grpc.stop()  # the server has begun to; its calls need the batcher
             batcher.stop()
             for stop in (part.stop for part in (log, access_log, telemetry) if part is not None):
                 stop()

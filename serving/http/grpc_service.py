@@ -15,7 +15,7 @@ from assay.serving.http.access import is_authorised
 from assay.serving.http.access_log import AccessLog
 from assay.serving.http.context import Context
 from assay.serving.http.error_responses import Refusal, client_disconnected
-from assay.serving.http.listening import format_address
+from assay.serving.http.listening import check_free, format_address
 from assay.serving.http.protocols.grpc_messages import infer_message, load_messages, read_message
 from assay.serving.http.protocols.tensors import output_tensors, read_rows, requested_outputs
 from assay.serving.http.protocols.v2 import describe_model
@@ -25,6 +25,7 @@ from assay.serving.http.server_settings import Settings
 
 logger = logging.getLogger(__name__)
 
+OPTION = "--grpc-port"
 _SERVICE = "inference.GRPCInferenceService"
 _OPEN = ("ServerLive", "ServerReady", "ModelReady")  # probes send no token
 # Statuses of HTTP as those of gRPC; others are INVALID_ARGUMENT.
@@ -64,19 +65,22 @@ class GrpcServer:
         """
         import grpc
 
-        limit = self._settings.limits.body
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limit)])
-        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(_SERVICE, self._handlers())])
-        address = format_address(self._settings.host, self._settings.grpc_port or 0)
+        host, port, limit = self._settings.host, self._settings.grpc_port, self._settings.limits.body
+        if port:
+            check_free(host, port, OPTION)  # says why not, which gRPC does not
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limit)])
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(_SERVICE, self._handlers())])
+        address = format_address(host, port or 0)
         try:
-            self.port = self._server.add_insecure_port(address)
+            self.port = server.add_insecure_port(address)
         except RuntimeError as error:
-            raise AssayError(f"cannot listen on {address} for gRPC; use --grpc-port with another port") from error
-        await self._server.start()
-        logger.info("serving gRPC on %s", format_address(self._settings.host, self.port))
+            raise AssayError(f"cannot listen on {address} for gRPC; use {OPTION} with another port") from error
+        await server.start()
+        self._server = server
+        logger.info("serving gRPC on %s", format_address(host, self.port))
 
     async def stop(self) -> None:
-        """Refuse new requests, and finish the running ones."""
+        """Refuse new requests, and finish the running ones; a second call waits for the first one."""
         if self._server is not None:
             await self._server.stop(self._settings.stop)
 

@@ -18,6 +18,7 @@ from assay.serving.http.active_model import ActiveModel, load_model
 from assay.serving.http.app import Background, make_app
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.follower import Follower
+from assay.serving.http.grpc_service import OPTION
 from assay.serving.http.listening import bound_sockets, check_free, listen
 from assay.serving.http.server_lifecycle import run
 from assay.serving.http.server_metrics import ServerMetrics
@@ -33,10 +34,10 @@ def serve(settings: Settings) -> None:
         AssayError: the address is in use, HTTP and gRPC have the same port, or the model is missing or does not load.
     """
     if settings.grpc_port and settings.grpc_port == settings.port:
-        raise AssayError(f"--grpc-port is {settings.grpc_port}, and --port is, too; name another port for one of them")
+        raise AssayError(f"{OPTION} is {settings.grpc_port}, and --port is, too; name another port for one of them")
     with bound_sockets(settings.host, settings.port) as sockets:
         if settings.grpc_port:
-            check_free(settings.host, settings.grpc_port, "--grpc-port")
+            check_free(settings.host, settings.grpc_port, OPTION)
         _serve(settings, sockets)
 
 

@@ -1,5 +1,6 @@
 """The life cycle of a server process: listen until SIGTERM, drain, finish running requests, and exit."""
 
+import asyncio
 import gc
 import logging
 import signal
@@ -13,6 +14,7 @@ from starlette.applications import Starlette
 
 from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.connection import GuardedConnection
+from assay.serving.http.grpc_service import GrpcServer
 from assay.serving.http.listening import listeners
 from assay.serving.http.reading_turns import ReadingTurns
 from assay.serving.http.server_settings import Limits, Settings
@@ -27,12 +29,18 @@ _GC_THRESHOLD = 50_000
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that stops in two steps: it reports that it is not ready, and closes its listener `drain` s later."""
+    """A server that stops in two steps: it reports that it is not ready, and closes its listeners `drain` s later.
 
-    def __init__(self, config: uvicorn.Config, active_model: ActiveModel, drain: float) -> None:
+    Where it speaks gRPC, too, both listen, stop and finish their requests at the same time.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, active_model: ActiveModel, drain: float, grpc: GrpcServer | None = None
+    ) -> None:
         super().__init__(config)
         self._active_model = active_model
         self._drain = drain
+        self._grpc = grpc
         self._end: float | None = None
         self.received_signal: int | None = None
 
@@ -48,6 +56,23 @@ class DrainingServer(uvicorn.Server):
             self._active_model.draining = True
             self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen.
+
+        Raises:
+            AssayError: the address of gRPC is in use.
+        """
+        if self._grpc is not None:
+            await self._grpc.start()  # not within the application, whose errors are tracebacks in the log
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listeners, and finish the running requests."""
+        stopping = asyncio.ensure_future(self._grpc.stop()) if self._grpc is not None else None
+        await super().shutdown(sockets)
+        if stopping is not None and not self.force_exit:
+            await stopping
+
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop; uvicorn calls it ten times per second."""
         if self._end is not None and time.monotonic() >= self._end:
@@ -60,7 +85,7 @@ def run(app: Starlette, settings: Settings, active_model: ActiveModel, sockets: 
     # The event loop never holds the GIL for long, and the computing threads must not wait for their turn.
     sys.setswitchinterval(_SWITCH_SECONDS)
     _reduce_garbage_collection()
-    server = DrainingServer(configure(app, settings), active_model, settings.drain)
+    server = DrainingServer(configure(app, settings), active_model, settings.drain, app.state.grpc)
     server.run(listeners(sockets))
     if server.received_signal is not None:
         signal.raise_signal(server.received_signal)

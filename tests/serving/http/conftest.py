@@ -74,6 +74,7 @@ def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, B
         "drain",
         "log",
         "grpc_port",
+        "stop",
     )
     server_options = {name: options.pop(name) for name in names if name in options}
     threads, origin = options.pop("threads", 1), options.pop("origin", Origin("toy", "3", "champion"))
@@ -110,7 +111,7 @@ class Listening:
         self.settings, self.active_model, self.batcher, self.metrics = parts
         self.app = make_app(*parts)
         config = configure(self.app, self.settings)
-        self.server = DrainingServer(config, self.active_model, self.settings.drain)
+        self.server = DrainingServer(config, self.active_model, self.settings.drain, self.app.state.grpc)
         sockets = listeners(bind("127.0.0.1", self.settings.port))
         self._thread = threading.Thread(target=self.server.run, args=[sockets])
 
@@ -125,6 +126,15 @@ class Listening:
         """URL of the server."""
         return f"{LOCAL}:{self.port}"
 
+    def metric(self, name: str) -> float:
+        """Return the sum of a metric over its labels."""
+        return _sum_of(name, self.metrics.render().decode())
+
+    def stop(self) -> None:
+        """Stop the server, and wait until it has."""
+        self.server.should_exit = True
+        self._thread.join()
+
     @contextmanager
     def running(self) -> Iterator["Listening"]:
         """Run the server within a `with` block."""
@@ -133,8 +143,7 @@ class Listening:
         try:
             yield self
         finally:
-            self.server.should_exit = True
-            self._thread.join()
+            self.stop()
 
 
 @pytest.fixture
@@ -150,5 +159,9 @@ def listen() -> Iterator[Listen]:
 
 def metric(client: TestClient, name: str) -> float:
     """Return the sum of a metric over its labels."""
-    lines = client.get("/metrics").text.splitlines()
+    return _sum_of(name, client.get("/metrics").text)
+
+
+def _sum_of(name: str, text: str) -> float:
+    lines = text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].partition(" ")[0] == name)

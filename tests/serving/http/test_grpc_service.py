@@ -3,21 +3,30 @@
 import asyncio
 import json
 import signal
+import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
+from assay.serving.http import server as server_module
+from assay.serving.http.listening import bound_sockets
+from assay.serving.http.listening import listen as listen_on
 from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.protocols.grpc_messages import load_messages
-from assay.serving.http.server import serve
+from assay.serving.http.server import open_app, serve
 from assay.serving.http.server_settings import Settings
 from tests.bundles import build_bundle
+from tests.cli.calls import call
 from tests.decisions import a_decision
 from tests.ports import free_port
 from tests.servers import serving
@@ -138,7 +147,11 @@ def test_grpc_carries_labels_and_what_is_left_to_people(listen: Listen, tmp_path
 
 
 def status_of(error: pytest.ExceptionInfo[Any]) -> str:
-    return str(error.value.status()).removeprefix("StatusCode.")
+    return status_of_error(error.value)
+
+
+def status_of_error(error: Any) -> str:
+    return str(error.status()).removeprefix("StatusCode.")
 
 
 def test_grpc_reports_faults_as_statuses(client: Any, server: Listening) -> None:
@@ -210,6 +223,104 @@ def test_grpc_names_the_extra_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> 
 def test_serve_refuses_one_port_for_http_and_grpc(toy: Bundle) -> None:
     with pytest.raises(AssayError, match=r"--grpc-port is 8080, and --port is, too; name another port"):
         serve(Settings(str(toy.folder), port=8080, grpc_port=8080))
+
+
+def test_serve_names_the_port_of_grpc_that_another_process_took_while_the_model_was_loading(
+    toy: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    with ExitStack() as stack:
+
+        def load(settings: Settings) -> Any:
+            opened = open_app(settings)
+            listen_on(stack.enter_context(bound_sockets("127.0.0.1", port)), "127.0.0.1")
+            return opened
+
+        monkeypatch.setattr(server_module, "open_app", load)
+        assert call(monkeypatch, "serve", "--model", toy.folder, "--port", "0", "--grpc-port", port) == 1
+    # The log may precede it, but no traceback.
+    written = capsys.readouterr().err
+    assert "Traceback" not in written
+    line = f"assay: cannot listen on 127.0.0.1:{port}: another process is listening on it; use --grpc-port with another"
+    assert written.splitlines()[-1].startswith(line)
+
+
+def test_grpc_stops_together_with_http(heavy: Bundle, listen: Listen) -> None:
+    # Given a server with a request of some seconds in each protocol,
+    server = listen(heavy, grpc_port=0, deadline=60, threads=2)
+    texts = ["good " * 60] * 40
+    responses: dict[str, Any] = {}
+
+    def infer() -> None:
+        with client_module.InferenceServerClient(address(server)) as client:
+            responses["grpc"] = client.infer("toy", [text_input(*texts)]).as_numpy("label")
+
+    def post() -> None:
+        responses["http"] = httpx.post(f"{server.url}/predict", json={"texts": texts}, timeout=60)
+
+    clients = [threading.Thread(target=infer), threading.Thread(target=post)]
+    for client in clients:
+        client.start()
+    wait_until(lambda: server.metric("assay_inference_tokenization_duration_seconds_count") == 2)
+    port = server.port
+    # when it stops,
+    server.server.should_exit = True
+    # then both refuse new clients while the requests are running,
+    wait_until(lambda: not accepts(port))
+    with client_module.InferenceServerClient(address(server)) as client:
+        wait_until(lambda: not is_live(client))
+    assert not responses
+    for client in clients:
+        client.join()
+    # which are finished.
+    assert responses["http"].status_code == 200
+    assert responses["grpc"].shape == (len(texts),)
+
+
+def test_grpc_and_http_share_the_time_to_finish(toy: Bundle, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a request in each protocol that never ends,
+    waiting: list[Any] = []
+
+    async def wait(*arguments: Any) -> Any:
+        waiting.append(arguments)
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(ModelCalls, "predict", wait)
+    server = listen(toy, grpc_port=0, stop=2)
+    responses: dict[str, Any] = {}
+
+    def infer() -> None:
+        with client_module.InferenceServerClient(address(server)) as client:
+            try:
+                client.infer("toy", [text_input("good")])
+            except client_module.InferenceServerException as error:
+                responses["grpc"] = error
+
+    def post() -> None:
+        responses["http"] = httpx.post(f"{server.url}/predict", json={"text": "good"}, timeout=60)
+
+    clients = [threading.Thread(target=infer), threading.Thread(target=post)]
+    for client in clients:
+        client.start()
+    wait_until(lambda: len(waiting) == 2)
+    server.active_model.draining = True
+    begun = time.monotonic()
+    server.stop()
+    # then the server ends after the time for one of them, not for one after the other, and says why.
+    assert 2 <= time.monotonic() - begun < 4
+    for client in clients:
+        client.join()
+    assert "the server is stopping" in responses["http"].json()["error"]
+    assert responses["http"].status_code == 503
+    assert status_of_error(responses["grpc"]) in ("UNAVAILABLE", "CANCELLED")
+
+
+def accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 @pytest.mark.slow  # a server as a process
