@@ -21,6 +21,8 @@ from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
 
 _GRACE_SECONDS = 0.3
+# Bytes that a chunk of a body takes besides its content: five if it holds one byte.
+_BYTES_PER_CHUNK = 8
 _INVALID = b"400 Bad Request"
 _SLOW = b"408 Request Timeout"
 _LARGE_BODY = b"413 Content Too Large"
@@ -35,6 +37,9 @@ _DETAILS = {
 
 class GuardedConnection(HttpToolsProtocol):
     """A connection that closes on large or slow headers, and refuses requests that would wait too long.
+
+    Responses keep the order of the requests: a request that ends the connection, since it is not valid HTTP or too
+    large, has its refusal after the responses to the requests before it.
 
     Subclasses set `limits`, `shedder` and `turns`.
     """
@@ -52,7 +57,10 @@ class GuardedConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._header_bytes: int | None = None  # received so far; None between requests and while a body is received
-        self._in_body = False
+        self._in_body = False  # the headers of the current request are complete, and its body is not
+        self._framing_bytes = 0  # received with its body, but no part of it: lengths of chunks, trailers
+        self._awaits_continue = False  # the client sends that body after 100 Continue only
+        self._fault: bytes | None = None  # status of a refusal that waits for the responses to earlier requests
         self._begin = time.perf_counter()  # when the first byte of the current request arrived
         self._arrived = time.monotonic()  # when the last data arrived
         self._deferred = b""  # data that wait for a turn of this connection
@@ -70,12 +78,11 @@ class GuardedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Handle the data, or keep them for a turn of this connection."""
         self._arrived = time.monotonic()
+        if self._fault is not None:
+            return
         # A request may have its response before its body is received: data that follow belong to that body.
-        is_new = self._header_bytes is None and not self._in_body and not self._deferred
-        if is_new and (self.cycle is None or self.cycle.response_complete):
-            self._header_bytes = 0
-            self._begin = time.perf_counter()
-            self._start_header_timer()
+        if self._header_bytes is None and not self._in_body and not self._deferred:
+            self._begin_headers()
         if self._deferred:
             self._deferred += data
         elif self.turns is None or self.turns.begin(self._take_turn):
@@ -91,11 +98,13 @@ class GuardedConnection(HttpToolsProtocol):
             self._handle(data)
 
     def _handle(self, data: bytes) -> None:
-        """Parse the data, and close the connection if the headers are too large."""
+        """Parse the data, and close the connection if headers or trailers are too large."""
         if self._header_bytes is not None:
             self._header_bytes += len(data)
+        elif self._in_body:
+            self._framing_bytes += len(data)
         self._feed(data)
-        if self._header_bytes is not None and self._header_bytes > self.limits.header:
+        if max(self._header_bytes or 0, self._framing_bytes) > self.limits.header:
             self._close_with(_LARGE_HEADERS)
         elif self._in_body:
             self._start_body_timer()
@@ -124,24 +133,52 @@ class GuardedConnection(HttpToolsProtocol):
             if name != b"upgrade":
                 head += [name, b": ", value, b"\r\n"]
         self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
         self._feed(b"".join([*head, b"\r\n", rest]))
 
+    def on_message_begin(self) -> None:
+        """Watch the headers of the next request, which may begin in the data of the one before it."""
+        super().on_message_begin()
+        if self._header_bytes is None:
+            self._begin_headers()
+
+    def _begin_headers(self) -> None:
+        self._header_bytes = 0
+        self._begin = time.perf_counter()
+        if not self._is_running():
+            self._start_header_timer()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Record a header, but no trailer: checks of the headers have passed by then (RFC 9110, section 6.5.1)."""
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Stop the timer, and start the request unless its headers are too large or it is refused."""
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
-            self._upgrading = True
+        """Stop the timer, and start the request unless its headers are invalid or too large, or it is refused."""
+        if self._fault is not None:
+            return
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._close_with(_INVALID)
+            else:
+                self._upgrading = True
             return
         self._header_bytes = None
-        self._in_body = True
+        self._framing_bytes = 0
         self._stop_timer()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.limits.header:
             self._close_with(_LARGE_HEADERS)
+            return
+        if [name for name, _ in self.headers].count(b"host") > 1:  # a proxy may have read another one
+            self._close_with(_INVALID)
             return
         self._refusal = self._refuse()
         if self._refusal is None:
             super().on_headers_complete()
             self.scope["state"][BEGIN] = self._begin
             self._keep_alive_for_http_1_0()
+        self._in_body = True
+        self._awaits_continue = self.expect_100_continue
 
     def _keep_alive_for_http_1_0(self) -> None:
         """Keep the connection open for a client of HTTP/1.0 that asks for it, such as `ab -k`."""
@@ -151,6 +188,10 @@ class GuardedConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of a body; discard it if the request is refused."""
+        if self._fault is not None:
+            return
+        self._awaits_continue = False
+        self._framing_bytes = max(0, self._framing_bytes - _BYTES_PER_CHUNK * len(body))
         if self._refusal is not None:
             self._refused_bytes += len(body)
             if self._refused_bytes > self.limits.body:
@@ -160,9 +201,10 @@ class GuardedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Complete the request, or send its refusal."""
-        if self._upgrading:
+        if self._upgrading or self._fault is not None:
             return
         self._in_body = False
+        self._framing_bytes = 0
         self._stop_timer()
         if self._refusal is None:
             if not self.transport.is_closing():
@@ -173,6 +215,21 @@ class GuardedConnection(HttpToolsProtocol):
         refusal, self._refusal, self._refused_bytes = self._refusal, None, 0
         if not self.transport.is_closing():
             self._send_refusal(refusal)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or close the connection after a fault."""
+        if self._fault is not None and not self.pipeline:
+            self._send_and_close(self._fault)
+        elif self._in_body and self._awaits_continue and not self._is_running():
+            # The client may leave the body out after this response, and its next request would be read as the body.
+            self.transport.close()
+        elif self._header_bytes is not None and not self._is_running():
+            self._start_header_timer()
+        super().on_response_complete()
+
+    def _is_running(self) -> bool:
+        """Return whether a request that was received waits for its response."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _send_refusal(self, refusal: bytes) -> None:
         """Send a refusal, and keep the connection open for the next request."""
@@ -185,7 +242,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _refuse(self) -> bytes | None:
         # Responses keep the order of the requests: while an earlier one is running, the application handles the next.
-        if self.shedder is None or not (self.cycle is None or self.cycle.response_complete):
+        if self.shedder is None or self._is_running():
             return None
         if self.parser.get_method() != b"POST" or not self.parser.should_keep_alive():
             return None
@@ -212,7 +269,8 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _start_body_timer(self) -> None:
         """Close the connection if a body never ends; a running application has sent its 408 before."""
-        if self._timer is None and not self.transport.is_closing():
+        # While an earlier request is running, nothing is read.
+        if self._timer is None and not self.pipeline and not self.transport.is_closing():
             self._timer = self.loop.call_later(self.limits.body_seconds + _GRACE_SECONDS, self.transport.close)
 
     def _stop_timer(self) -> None:
@@ -221,7 +279,22 @@ class GuardedConnection(HttpToolsProtocol):
             self._timer = None
 
     def _close_with(self, status: bytes) -> None:
+        """Refuse the request that is being received, and close the connection after the responses to earlier ones."""
         self._stop_timer()
+        if self._fault is not None:
+            return
+        waits = self._is_running() and not self._in_body
+        if self._in_body and self.pipeline:
+            self.pipeline.popleft()  # the request itself waits for earlier ones
+            waits = True
+        if waits:
+            self._fault = status
+        elif self._in_body and self._refusal is None and self.cycle.response_started:
+            self.transport.close()  # it has its response
+        else:
+            self._send_and_close(status)
+
+    def _send_and_close(self, status: bytes) -> None:
         if not self.transport.is_closing():
             body = to_json({"error": _DETAILS[status]})
             head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
