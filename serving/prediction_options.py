@@ -53,14 +53,17 @@ _OPTIONS = TypeAdapter(PredictionOptions)
 
 
 def read_options(values: Mapping[str, Any]) -> PredictionOptions:
-    """Return the options in the parameters of a request; other parameters are ignored.
+    """Return the options in the parameters of a request; other parameters, and those that are null, are ignored.
 
     Raises:
         AssayError: an option is out of range.
     """
-    given = {name: values[name] for name in NAMES if name in values}
+    given = {name: values[name] for name in NAMES if values.get(name) is not None}
     if not given:
         return ALL
+    for name, value in given.items():
+        if isinstance(value, bool) and name != "labels_only":  # pydantic reads true as 1
+            raise AssayError(f"{name} is {value}; {_WANTED[name]}")
     try:
         return _OPTIONS.validate_python(given)
     except ValidationError as error:

@@ -122,10 +122,21 @@ def _guards(settings: Settings) -> list[Middleware]:
 
 async def _respond_to_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # narrows the type
-    content: dict[str, Any] = {"error": error.detail}
+    content: dict[str, Any] = {"error": _detail(request, error)}
     if isinstance(error, Refusal) and error.row is not None:
         content["row"] = error.row
     return JSONResponse(content, error.status_code, headers=error.headers)
+
+
+def _detail(request: Request, error: HTTPException) -> str:
+    """Return the message of an error; those of the router name neither path nor remedy."""
+    if isinstance(error, Refusal) or error.status_code not in (404, 405):
+        return error.detail
+    path = request.scope["path"][:80]
+    if error.status_code == 404:
+        return f"there is no path {path!r}; /docs lists the paths"
+    allowed = " or ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+    return f"{request.method} is not a method of {path!r}; send {allowed}"
 
 
 async def _respond_to_failure(request: Request, error: Exception) -> Response:

@@ -23,6 +23,7 @@ def decompress(body: bytes, coding: str, limit: int) -> bytes:
         Refusal: 400 the body is damaged, 413 its content is too large, 415 the coding is unknown.
     """
     name = coding.strip().lower()
+    name = "gzip" if name == "x-gzip" else name  # its old name (RFC 9110, section 8.4.1.3)
     if name in ("", "identity"):
         return body
     if name not in CODINGS:
@@ -51,9 +52,12 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 def _inflate(body: bytes, limit: int) -> bytes:
     zlib_bits, raw_bits = _DEFLATE
     try:
-        return _unpack(body, zlib_bits, limit)[0]
+        content, rest = _unpack(body, zlib_bits, limit)
     except zlib.error:
-        return _unpack(body, raw_bits, limit)[0]
+        content, rest = _unpack(body, raw_bits, limit)
+    if rest:
+        raise zlib.error("there are bytes behind the stream")
+    return content
 
 
 def _unpack(body: bytes, window_bits: int, limit: int, before: int = 0) -> tuple[bytes, bytes]:

@@ -99,23 +99,24 @@ class GrpcServer:
         return {
             name: grpc.unary_unary_rpc_method_handler(
                 self._with_errors(name, method),
-                request_deserializer=getattr(self._messages, f"{name}Request").FromString,
                 response_serializer=getattr(self._messages, f"{name}Response").SerializeToString,
             )
             for name, method in methods.items()
         }
 
     def _with_errors(self, name: str, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
-        """Return a handler of gRPC: it checks the token, and reports refusals as gRPC does."""
+        """Return a handler of gRPC: it checks the token, parses the message, and reports refusals as gRPC does."""
         import grpc
 
-        async def handle(message: Any, call: Any) -> Any:
+        parse = getattr(self._messages, f"{name}Request").FromString
+
+        async def handle(content: bytes, call: Any) -> Any:
             request = _as_request(name, call, self._settings.limits.max_deadline)
             status = 500
             try:
                 if name not in _OPEN and not is_authorised(request.headers, self._settings.token):
                     raise Refusal(401, "the token is missing or wrong; send authorization: Bearer TOKEN", "token")
-                response = await method(message, request)
+                response = await method(_parsed(parse, content), request)
                 status = 200
                 return response
             except Refusal as refusal:
@@ -189,6 +190,21 @@ class GrpcServer:
         state = "READY" if models.ready else "UNAVAILABLE"
         entries = [{"name": each.model.name, "version": each.model.version_name, "state": state} for each in models]
         return self._messages.RepositoryIndexResponse(models=entries)
+
+
+def _parsed(parse: Callable[[bytes], Any], content: bytes) -> Any:
+    """Return the message in the bytes of a request.
+
+    Raises:
+        Refusal: 400, they are no such message.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        return parse(content)
+    except DecodeError:
+        fault = "the request is not a message of the Open Inference Protocol; send one in Protocol Buffers and UTF-8"
+        raise Refusal(400, fault, "invalid") from None
 
 
 def _as_request(name: str, call: Any, max_deadline: float) -> Request:

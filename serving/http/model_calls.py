@@ -19,6 +19,7 @@ from assay.serving.http.client_connection import ClientConnection
 from assay.serving.http.model_set import ModelSet
 from assay.serving.http.pending_request import PendingRequest
 from assay.serving.http.request_ids import received_at
+from assay.serving.http.requests import read_count
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Limits
 
@@ -27,7 +28,6 @@ _INLINE_CHARACTERS = 2_000
 # Share of its deadline that an admitted request may be expected to wait: estimates are uncertain, and an admitted
 # request should be predicted in time.
 _ADMITTED_SHARE = 0.5
-_DEADLINE_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -159,13 +159,12 @@ def read_deadline(request: Request, limits: Limits) -> float:
     header = request.headers.get("x-deadline-ms")
     if header is None:
         return limits.deadline
-    # Longer numbers are out of range, and int() refuses those of thousands of digits.
-    is_number = header.isdecimal() and len(header) <= _DEADLINE_DIGITS
-    if not is_number or not 0 < int(header) <= limits.max_deadline * 1000:
+    milliseconds = read_count(header)
+    if milliseconds is None or not 0 < milliseconds <= limits.max_deadline * 1000:
         raise errors.Refusal(
             422, f"X-Deadline-Ms is {header[:40]!r}; send 1 to {limits.max_deadline * 1000:.0f}", "invalid"
         )
-    return int(header) / 1000
+    return milliseconds / 1000
 
 
 def _chunks(items: Sequence[EncodedText], max_tokens: int) -> Iterator[list[int]]:

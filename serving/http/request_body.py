@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from assay.serving.http import error_responses as errors
 from assay.serving.http.client_connection import CLIENT_CONNECTION
 from assay.serving.http.content_coding import decompress
+from assay.serving.http.requests import read_count
 from assay.serving.http.server_settings import Limits
 
 # Types of forms, which programs send that do not know what they send: `curl -d` without a header.
@@ -36,7 +37,7 @@ async def read_body(request: Request, limits: Limits, content_types: Sequence[st
         known = ", ".join(filter(None, content_types)) or "application/json"
         raise errors.Refusal(415, f"Content-Type is {content_type[:80]!r}; send {known}", "invalid")
     declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared[:12]) > limits.body:
+    if (read_count(declared) or 0) > limits.body:
         raise errors.too_large(limits.body)
     body = await _receive_in_time(request, limits)
     coding = request.headers.get("content-encoding")

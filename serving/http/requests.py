@@ -13,6 +13,8 @@ from assay.serving.http import error_responses as errors
 from assay.serving.prediction_options import PredictionOptions, read_options
 from assay.serving.row_texts import MAX_CHARACTERS, row_fault
 
+_DIGITS = 18
+
 Schema = TypeVar("Schema", bound=BaseModel)
 
 # Keys of lists with one element per row.
@@ -74,6 +76,12 @@ def _row_number(location: Sequence[int | str], row_keys: Collection[int | str]) 
         if key in row_keys and isinstance(number, int):
             return number
     return None
+
+
+def read_count(header: str) -> int | None:
+    """Return the number in a header, or as many of its first digits as are beyond any limit; None if it is none."""
+    # int() refuses numbers of thousands of digits.
+    return int(header.lstrip("0")[:_DIGITS] or "0") if header.isdecimal() else None
 
 
 def check_rows(rows: Sequence[Row], *, pair: bool) -> None:

@@ -30,6 +30,7 @@ def test_read_options_reads_query_strings() -> None:
     values = {"top_k": "2", "threshold": "0.5", "labels_only": "true", "other": "x"}
     assert read_options(values) == PredictionOptions(2, 0.5, True)
     assert read_options({"other": "x"}) is ALL
+    assert read_options({"top_k": None, "threshold": None, "labels_only": None}) is ALL
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,8 @@ def test_read_options_reads_query_strings() -> None:
         ({"top_k": "many"}, "top_k is 'many'; send a number of classes"),
         ({"threshold": 1.5}, "threshold is 1.5; send a probability from 0 to 1"),
         ({"threshold": "nan"}, "threshold is 'nan'; send a probability"),
+        ({"top_k": True}, "top_k is True; send a number of classes"),
+        ({"threshold": False}, "threshold is False; send a probability"),
         ({"labels_only": "perhaps"}, "labels_only is 'perhaps'; send true or false"),
     ],
 )

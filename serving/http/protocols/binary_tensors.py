@@ -14,8 +14,8 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from assay.serving.http import error_responses as errors
-from assay.serving.http.protocols.tensors import InferRequest, InputTensor
-from assay.serving.http.requests import parse
+from assay.serving.http.protocols.tensors import InferRequest, InputTensor, check_datatype
+from assay.serving.http.requests import parse, read_count
 
 BINARY_HEADER = "inference-header-content-length"
 
@@ -34,13 +34,13 @@ def read_infer_request(body: bytes, json_length: str | None) -> InferRequest:
     """
     if json_length is None:
         return parse(InferRequest, body, row_keys=())
-    if not json_length.isdecimal() or int(json_length[:12]) > len(body):
+    length = read_count(json_length)
+    if length is None or length > len(body):
         raise errors.Refusal(
             422,
             f"Inference-Header-Content-Length is {json_length[:40]!r}; send the bytes of the JSON object",
             "invalid",
         )
-    length = int(json_length)
     request = parse(InferRequest, body[:length], row_keys=())
     return request.model_copy(update={"inputs": _with_data(request.inputs, memoryview(body)[length:])})
 
@@ -79,6 +79,10 @@ def _with_data(tensors: Sequence[InputTensor], data: memoryview) -> list[InputTe
                 "send the size of the tensor",
                 "invalid",
             )
+        check_datatype(tensor.name, tensor.datatype)
+        if tensor.data is not None:
+            fault = f"input {tensor.name} has data, and binary_data_size, too; send one of them"
+            raise errors.Refusal(422, fault, "invalid")
         complete.append(tensor.model_copy(update={"data": list(unpack(tensor.name, data[:size]))}))
         data = data[size:]
     if data:

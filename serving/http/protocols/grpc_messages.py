@@ -9,7 +9,7 @@ from assay.corpus.errors import AssayError
 from assay.serving.http import error_responses as errors
 from assay.serving.http.active_model import ServedModel
 from assay.serving.http.protocols.binary_tensors import pack, unpack
-from assay.serving.http.protocols.tensors import InferRequest, InputTensor, RequestedOutput
+from assay.serving.http.protocols.tensors import InferRequest, InputTensor, RequestedOutput, check_datatype
 from assay.serving.http.requests import refusal_of
 
 # Names of the repeated fields in the contents of a tensor.
@@ -33,7 +33,7 @@ def read_message(message: Any) -> InferRequest:
     """Return the request in a `ModelInferRequest`, whose tensors are typed or raw.
 
     Raises:
-        Refusal: 422, a tensor is no list of texts, or there are more or fewer raw tensors than inputs.
+        Refusal: 422, a tensor is no list of texts, there are more or fewer raw tensors than inputs, or one is both.
     """
     raw = list(message.raw_input_contents)
     if raw and len(raw) != len(message.inputs):
@@ -54,6 +54,11 @@ def read_message(message: Any) -> InferRequest:
 
 def _input(tensor: Any, raw: bytes | None) -> InputTensor:
     if raw is not None:
+        check_datatype(tensor.name, tensor.datatype)
+        if tensor.contents.ByteSize():
+            raise errors.Refusal(
+                422, f"input {tensor.name} has contents, and raw ones, too; send one of them", "invalid"
+            )
         data = list(unpack(tensor.name, memoryview(raw)))
     else:
         data = [_text(tensor.name, number, text) for number, text in enumerate(tensor.contents.bytes_contents)]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from assay.serving.engine import Row
 from assay.serving.http import error_responses as errors
 from assay.serving.http.requests import TextRow, parse
+from assay.serving.http.server_settings import MAX_BYTES
 
 JSON = ("application/json",)
 CSV = ("text/csv",)
@@ -17,7 +18,8 @@ JSON_LINES = ("application/jsonlines", "application/x-ndjson", "application/json
 CONTENT_TYPES = (*JSON, *CSV, *JSON_LINES)
 
 Texts = list[str | TextRow]
-Columns = dict[str, list[str] | str]
+Columns = dict[str, Any]
+_READ = ("text", "text_pair")  # other columns are ignored, whatever they hold
 
 
 class SplitFrame(BaseModel):
@@ -95,6 +97,7 @@ def read_invocation(body: bytes, content_type: str) -> Invocation:
 
 
 def _rows_of_csv(body: bytes) -> list[Row]:
+    csv.field_size_limit(MAX_BYTES)  # the limit on the body holds, and a text that is too long is refused as such
     try:
         table = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
     except UnicodeDecodeError:
@@ -122,6 +125,12 @@ def _as_row(value: str | TextRow) -> Row:
 
 
 def _rows_of_frame(frame: SplitFrame) -> list[Row]:
+    if repeated := next((name for name in _READ if frame.columns.count(name) > 1), None):
+        fault = f"there are {frame.columns.count(repeated)} columns {repeated}; rename the others"
+        raise errors.Refusal(422, fault, "invalid")
+    if frame.index is not None and len(frame.index) != len(frame.data):
+        fault = f"index has {len(frame.index)} values for {len(frame.data)} rows; send one per row, or no index"
+        raise errors.Refusal(422, fault, "invalid")
     for number, values in enumerate(frame.data):
         if len(values) != len(frame.columns):
             reason = f"row {number}: it has {len(values)} values for {len(frame.columns)} columns; send one per column"
@@ -130,13 +139,22 @@ def _rows_of_frame(frame: SplitFrame) -> list[Row]:
     return _rows_of_columns(columns)
 
 
-def _rows_of_columns(columns: Mapping[str, list[Any] | str]) -> list[Row]:
+def _rows_of_columns(columns: Mapping[str, Any]) -> list[Row]:
     if "text" not in columns:
         names = ", ".join(columns)[:200] or "none"
         raise errors.Refusal(422, f"there is no column text; there are {names}; rename one", "invalid")
-    lists = {name: [column] if isinstance(column, str) else column for name, column in columns.items()}
-    texts = lists["text"]
-    pairs = lists.get("text_pair", [None] * len(texts))
+    texts = _values(columns, "text")
+    pairs = _values(columns, "text_pair") if "text_pair" in columns else [None] * len(texts)
     if len(pairs) != len(texts):
         raise errors.Refusal(422, "text and text_pair differ in their number of rows; send a pair per row", "invalid")
     return [Row(*row) for row in zip(texts, pairs, strict=True)]
+
+
+def _values(columns: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the values of a column, which need not be texts yet."""
+    column = columns[name]
+    if isinstance(column, str):
+        return [column]
+    if isinstance(column, list):
+        return column
+    raise errors.Refusal(422, f"column {name} is {column!r:.40}; send a list of texts", "invalid")

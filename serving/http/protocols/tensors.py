@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +24,9 @@ from assay.serving.prediction_options import ALL, PredictionOptions
 
 # The codecs of MLServer whose tensors are plain texts; base64 is decoded, any other is refused.
 _TEXT_CONTENT = (None, "str", "np", "pd")
+
+# Parameters of tensors in protocols that Triton adds; to ignore them would be a wrong response.
+_UNSUPPORTED = {"classification", "shared_memory_region"}
 
 Nested = list[Any]
 
@@ -106,8 +109,8 @@ def read_rows(request: InferRequest, *, pair: bool) -> list[Row]:
 
 
 def _texts(tensor: InputTensor, default_content: Any) -> list[str]:
-    if tensor.datatype != "BYTES":
-        raise errors.Refusal(422, f"input {tensor.name}: datatype is {tensor.datatype[:20]!r}; send BYTES", "invalid")
+    check_datatype(tensor.name, tensor.datatype)
+    _check_parameters(f"input {tensor.name}", tensor.parameters)
     if tensor.data is None:
         raise errors.Refusal(422, f"input {tensor.name}: data is missing; send one text per row", "invalid")
     data = list(_flat(tensor.data))
@@ -116,6 +119,30 @@ def _texts(tensor: InputTensor, default_content: Any) -> list[str]:
         if not isinstance(value, str):
             raise errors.Refusal(422, f"row {number}: {tensor.name} is not a text; send strings", "invalid", row=number)
     return _decode_content(tensor, data, tensor.parameters.get("content_type", default_content))
+
+
+def check_datatype(name: str, datatype: str) -> None:
+    """Check that a tensor holds texts.
+
+    Raises:
+        Refusal: 422, it holds numbers.
+    """
+    if datatype != "BYTES":
+        raise errors.Refusal(422, f"input {name}: datatype is {datatype[:20]!r}; send BYTES", "invalid")
+
+
+def _check_parameters(owner: str, parameters: Mapping[str, Any]) -> None:
+    if unsupported := _UNSUPPORTED & parameters.keys():
+        fault = f"{owner}: {min(unsupported)} is not supported; leave the parameter out"
+        raise errors.Refusal(422, fault, "invalid")
+
+
+def _is_binary(owner: str, parameters: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    """Return a parameter that requests binary data."""
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise errors.Refusal(422, f"{owner}: {name} is {str(value)[:40]!r}; send true or false", "invalid")
+    return default if value is None else value
 
 
 def _check_shape(tensor: InputTensor, elements: int) -> None:
@@ -179,7 +206,7 @@ def requested_outputs(request: InferRequest, model: ServedModel, options: Predic
         Refusal: 422, there is no such output, or it is requested in a way that this server does not support.
     """
     names = output_names(model, options)
-    binary = request.parameters.get("binary_data_output") is True
+    binary = _is_binary("parameters", request.parameters, "binary_data_output")
     if request.outputs is None:
         return dict.fromkeys(names, binary)
     for output in request.outputs:
@@ -187,11 +214,11 @@ def requested_outputs(request: InferRequest, model: ServedModel, options: Predic
             raise errors.Refusal(
                 422, f"there is no output {output.name[:80]!r}; request some of {', '.join(names)}", "invalid"
             )
-        if unsupported := {"classification", "shared_memory_region"} & output.parameters.keys():
-            raise errors.Refusal(
-                422, f"output {output.name}: {min(unsupported)} is not supported; leave the parameter out", "invalid"
-            )
-    return {output.name: output.parameters.get("binary_data", binary) is True for output in request.outputs}
+        _check_parameters(f"output {output.name}", output.parameters)
+    return {
+        output.name: _is_binary(f"output {output.name}", output.parameters, "binary_data", binary)
+        for output in request.outputs
+    }
 
 
 def output_tensors(predicted: PredictedRows, options: PredictionOptions) -> Iterator[dict[str, Any]]:

@@ -62,11 +62,14 @@ def test_a_failure_is_logged_and_hides_its_cause(
 
 def test_every_response_has_a_request_id_and_refuses_in_json(serve: Serve, toy: Bundle) -> None:
     client = serve(toy, token="a secret of the tests")
-    for response, status in (
-        (client.get("/nowhere", headers={"Authorization": "Bearer a secret of the tests"}), 404),
-        (client.post("/predict", json={"text": "good"}), 401),
-        (client.delete("/predict", headers={"Authorization": "Bearer a secret of the tests"}), 405),
+    known = {"Authorization": "Bearer a secret of the tests"}
+    for response, status, error in (
+        (client.get("/nowhere%0a", headers=known), 404, "there is no path '/nowhere\\n'; /docs lists the paths"),
+        (client.post("/predict", json={"text": "good"}), 401, "the token is missing; send the header"),
+        (client.delete("/predict", headers=known), 405, "DELETE is not a method of '/predict'; send POST"),
+        (client.put("/model", headers=known), 405, "PUT is not a method of '/model'; send GET or HEAD"),
     ):
         assert response.status_code == status
+        assert response.json()["error"].startswith(error)
         assert response.headers["x-request-id"]
         assert set(response.json()) == {"error"}

@@ -28,6 +28,7 @@ def packed(content: bytes) -> bytes:
         ("GZIP", packed(BODY[:5]) + packed(BODY[5:])),
         ("deflate", zlib.compress(BODY)),
         ("deflate", raw_deflate(BODY)),
+        ("x-gzip", packed(BODY)),
         ("identity", BODY),
     ],
 )
@@ -47,6 +48,14 @@ def test_decompress_reads_each_coding(client: TestClient, coding: str, body: byt
             packed(BODY)[:-9],
             400,
             "the body is not gzip, as Content-Encoding says; send it again",
+        ),
+        *(
+            (coding, body + b"xx", 400, f"the body is not {coding}, as Content-Encoding says; send it again")
+            for coding, body in (
+                ("gzip", packed(BODY)),
+                ("deflate", zlib.compress(BODY)),
+                ("deflate", raw_deflate(BODY)),
+            )
         ),
         ("deflate", b"", 400, "the body is not deflate, as Content-Encoding says; send it again"),
         ("gzip", packed(b" " * 1401), 413, "the body is larger than 1400 bytes; send less per request"),

@@ -348,3 +348,39 @@ def test_grpc_limits_the_size_of_a_message(listen: Listen, toy: Bundle) -> None:
         with pytest.raises(client_module.InferenceServerException, match="larger than max"):
             client.infer("toy", [text_input("good " * 400)])
         assert client.is_server_live()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("ModelInfer", b"\xff\xff\xff\xff"), ("ModelInfer", b"\x0a\x02\xff\xfe"), ("ServerReady", b"\xff\xff\xff\xff")],
+)
+def test_grpc_refuses_what_is_no_message(
+    server: Listening, name: str, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with grpc.insecure_channel(address(server)) as channel, pytest.raises(grpc.RpcError) as error:
+        channel.unary_unary(f"/inference.GRPCInferenceService/{name}")(content)
+    assert error.value.code().name == "INVALID_ARGUMENT"
+    assert "is not a message of the Open Inference Protocol" in error.value.details()
+    assert not caplog.records
+
+
+def test_grpc_refuses_tensors_that_are_no_texts_or_given_twice(server: Listening) -> None:
+    with grpc.insecure_channel(address(server)) as channel:
+        call = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=messages.ModelInferRequest.SerializeToString,
+        )
+        for datatype, raw, contents, fault in (
+            ("FP16", b"\0\0", [], "datatype is 'FP16'; send BYTES"),
+            ("INT32", None, [], "datatype is 'INT32'; send BYTES"),
+            ("BYTES", b"\xff\xff\xff\xffgood", [], "row 0: text ends after the tensor"),
+            ("BYTES", b"\4\0\0\0good", [b"bad"], "input text has contents, and raw ones, too; send one of them"),
+        ):
+            request = messages.ModelInferRequest(model_name="toy")
+            tensor = request.inputs.add(name="text", datatype=datatype, shape=[1])
+            tensor.contents.bytes_contents.extend(contents)
+            request.raw_input_contents.extend([] if raw is None else [raw])
+            with pytest.raises(grpc.RpcError, match=fault) as error:
+                call(request)
+            assert error.value.code().name == "INVALID_ARGUMENT"
+    assert server.metric("assay_inference_count_total") == 0

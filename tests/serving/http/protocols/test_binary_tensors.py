@@ -21,8 +21,10 @@ def pack(*texts: bytes) -> bytes:
     return b"".join(struct.pack("<I", len(text)) + text for text in texts)
 
 
-def post(client: TestClient, data: bytes, length: str | None = None, size: Any = None) -> Any:
-    tensor: dict[str, Any] = {"name": "text", "shape": [2], "datatype": "BYTES"}
+def post(client: TestClient, data: bytes, length: str | None = None, size: Any = None, **more: Any) -> Any:
+    tensor: dict[str, Any] = {"name": "text", "shape": [2], "datatype": more.get("datatype", "BYTES")}
+    if "values" in more:
+        tensor["data"] = more["values"]
     tensor["parameters"] = {"binary_data_size": len(data) if size is None else size}
     head = json.dumps({"inputs": [tensor]}).encode()
     headers = {"Inference-Header-Content-Length": length or str(len(head))}
@@ -90,6 +92,13 @@ def test_read_infer_request_reads_binary_pairs(
     assert (response.status_code, response.json()["outputs"][0]["data"]) == (200, ["up"])
 
 
+def test_read_infer_request_reads_lengths_with_zeros(client: TestClient) -> None:
+    head = json.dumps({"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["good"]}]})
+    headers = {"Inference-Header-Content-Length": str(len(head)).rjust(5000, "0")}
+    response = client.post("/v2/models/toy/infer", content=head, headers=headers)
+    assert response.json()["outputs"][0]["data"] == ["up"]
+
+
 @pytest.mark.parametrize(
     ("data", "options", "error"),
     [
@@ -102,6 +111,12 @@ def test_read_infer_request_reads_binary_pairs(
         (pack(b"good"), {"size": 0}, "8 bytes follow the last tensor; state binary_data_size"),
         (b"", {"length": "9999"}, "Inference-Header-Content-Length is '9999'"),
         (b"", {"length": "-1"}, "Inference-Header-Content-Length is '-1'"),
+        (b"", {"length": "9" * 5000}, "Inference-Header-Content-Length is '999"),
+        (b"", {"length": "+5"}, "Inference-Header-Content-Length is '+5'"),
+        (b"\xff\xff\xff\xffgood", {}, "row 0: text ends after the tensor"),
+        (b"\0\0", {"datatype": "FP16"}, "input text: datatype is 'FP16'; send BYTES"),
+        (b"\0" * 8, {"datatype": "INT64"}, "input text: datatype is 'INT64'; send BYTES"),
+        (pack(b"good", b"bad"), {"values": ["good", "bad"]}, "input text has data, and binary_data_size, too"),
     ],
 )
 def test_read_infer_request_names_the_fault(

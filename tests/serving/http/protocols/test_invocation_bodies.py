@@ -22,6 +22,14 @@ def _read(body: Any, kind: str = JSON[0]) -> list[Row]:
         {"dataframe_records": [{"text": "good", "text_pair": "a", "n": 1}, {"text": "bad"}]},
         {"instances": [{"text": "good", "text_pair": "a"}, "bad"]},
         {"inputs": [{"text": "good", "text_pair": "a"}, {"text": "bad", "text_pair": None}]},
+        {"inputs": {"text": ["good", "bad"], "text_pair": ["a", None], "n": [1, 2], "of": "x", "all": 5}},
+        {
+            "dataframe_split": {
+                "index": [7, 7],
+                "columns": ["text", "text_pair"],
+                "data": [["good", "a"], ["bad", None]],
+            }
+        },
     ],
 )
 def test_read_invocation_reads_every_format_of_mlflow(body: Any) -> None:
@@ -46,6 +54,13 @@ def test_read_invocation_keeps_only_options_that_are_objects() -> None:
         ({}, 422, "send exactly one of dataframe_split, dataframe_records, instances and inputs"),
         ({"inputs": "a", "instances": ["b"]}, 422, "send exactly one of"),
         ({"inputs": {"body": ["a"], "n": ["1"]}}, 422, "there is no column text; there are body, n; rename one"),
+        ({"inputs": {"text": 5}}, 422, "column text is 5; send a list of texts"),
+        ({"dataframe_split": {"columns": ["text", "text"], "data": []}}, 422, "there are 2 columns text; rename the"),
+        (
+            {"dataframe_split": {"index": [1], "columns": ["text"], "data": []}},
+            422,
+            "index has 1 values for 0 rows; send one per row, or no index",
+        ),
         ({"inputs": {}}, 422, "there is no column text; there are none; rename one"),
         ({"inputs": {"text": ["a", "b"], "text_pair": "c"}}, 422, "text and text_pair differ in their number of rows"),
         (b"{", 400, "the body is not JSON: EOF"),
@@ -79,6 +94,11 @@ def test_read_invocation_reads_csv_as_programs_write_it(body: bytes) -> None:
     assert _read(body, CSV[0]) == [Row("good", "a"), Row("bad", "")]
 
 
+def test_read_invocation_reads_csv_cells_of_any_length() -> None:
+    # The model's limit on texts names them, not that of Python's reader.
+    assert _read(b"text\n" + b"a" * 200_000, CSV[0]) == [Row("a" * 200_000)]
+
+
 def test_read_invocation_keeps_separators_and_lines_within_csv_texts() -> None:
     assert _read('text\n"Süß, 🎉\r\nzwei ""Zeilen"""\n'.encode(), CSV[0]) == [Row('Süß, 🎉\r\nzwei "Zeilen"')]
 
@@ -89,6 +109,7 @@ def test_read_invocation_keeps_separators_and_lines_within_csv_texts() -> None:
         ("text\nSüß\n".encode("cp1252"), 400, "the body is not UTF-8; encode it so"),
         (b'text\n"open', 400, "the body is not CSV: unexpected end of data"),
         (b"", 422, "there is no column text; there are none; rename one"),
+        (b"text,text\ngood,bad\n", 422, "there are 2 columns text; rename the others"),
         (b"text;n\ngood;1\n", 422, "there is no column text; there are text;n; rename one"),
         (b"text,n\ngood\n", 422, "row 0: it has 1 values for 2 columns; send one per column"),
     ],

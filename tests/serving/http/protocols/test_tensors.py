@@ -60,6 +60,12 @@ def test_read_rows_accepts_columns_and_nested_data() -> None:
         ([tensor("a", data=None)], False, "data is missing; send one text per row", None),
         ([tensor("a", shape=[1, 1, 1])], False, r"shape is [1, 1, 1], but there are 1 elements; send shape [1]", None),
         ([tensor("a", "b", shape=[1, 2])], False, r"send shape [2]", None),
+        (
+            [tensor(data=None, parameters={"shared_memory_region": "x"})],
+            False,
+            "input text: shared_memory_region is not supported; leave the parameter out",
+            None,
+        ),
         ([tensor("a", 3)], False, "row 1: text is not a text; send strings", 1),
     ],
 )
@@ -128,6 +134,10 @@ def test_requested_outputs_tells_which_are_sent_as_binary_data(served: ServedMod
     [
         (RequestedOutput(name="logits"), "there is no output 'logits'; request some of label, probabilities"),
         (RequestedOutput(name="label", parameters={"classification": 2}), "classification is not supported"),
+        (
+            RequestedOutput(name="label", parameters={"binary_data": 1}),
+            "output label: binary_data is '1'; send true or",
+        ),
     ],
 )
 def test_requested_outputs_refuses_what_is_not_there(
@@ -135,3 +145,5 @@ def test_requested_outputs_refuses_what_is_not_there(
 ) -> None:
     with pytest.raises(Refusal, match=message):
         requested_outputs(request(outputs=[output]), served, ALL)
+    with pytest.raises(Refusal, match="parameters: binary_data_output is 'yes'; send true or false"):
+        requested_outputs(request(parameters={"binary_data_output": "yes"}), served, ALL)
