@@ -1,6 +1,7 @@
 """Settings of `assay serve`."""
 
 import os
+import re
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,8 @@ MAX_ROWS = 1_000_000
 MAX_TOKENS = 100_000_000
 MAX_THREADS = 1_024
 MAX_PORT = 65_535
+
+_TOKEN = re.compile("[!-~]+( +[!-~]+)*")
 
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
@@ -109,7 +112,7 @@ def read_token(address: str | None) -> str | None:
     """Return the token in the variable that `env:NAME` names; other users can read tokens on the command line.
 
     Raises:
-        AssayError: the address is not `env:NAME`, or the token in the variable is too short.
+        AssayError: the address is not `env:NAME`, or the token in the variable is too short or cannot be in a header.
     """
     if address is None:
         return None
@@ -119,4 +122,10 @@ def read_token(address: str | None) -> str | None:
     token = os.environ.get(name, "")
     if len(token) < MIN_TOKEN_LENGTH:
         raise AssayError(f"{name} holds {len(token)} characters; export a secret of at least {MIN_TOKEN_LENGTH}")
+    if not _TOKEN.fullmatch(token):
+        # A file often ends with a line break, and no header could match it.
+        raise AssayError(
+            f"{name} holds a character that no header can hold, or spaces or a line break at an end; export a secret of "
+            "letters, digits and punctuation of ASCII"
+        )
     return token
