@@ -31,9 +31,12 @@ def predict(
             "- or a pipe; for a folder, a folder; or a collection."
         ),
     ],
-    errors: Annotated[str | None, typer.Option(help="File for invalid rows. [default: next to the output]")] = None,
+    errors: Annotated[
+        str | None, typer.Option(help="File or pipe for invalid rows. [default: next to the output]")
+    ] = None,
     abstained: Annotated[
-        str | None, typer.Option(help="Second file for the rows that the decision of the model leaves to people.")
+        str | None,
+        typer.Option(help="Second file, or a pipe, for the rows that the decision of the model leaves to people."),
     ] = None,
     text: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Field that holds the second text of a pair.")] = None,
@@ -77,7 +80,8 @@ def predict(
     """
     from assay.serving.address import open_bundle
     from assay.serving.batch.mongo_address import parse_filter
-    from assay.serving.batch.request import check_output, file_settings, is_stream
+    from assay.serving.batch.request import check_output, file_settings
+    from assay.serving.batch.streams import writes_stream
     from assay.serving.engine import Engine
     from assay.serving.predict import PredictionRequest, predict_request
     from assay.serving.prediction_options import PredictionOptions
@@ -103,7 +107,7 @@ def predict(
     check_output(request)
     uri = registry_uri(model, store)
     engine = Engine(open_bundle(model, tracking_uri=uri))
-    _report(predict_request(engine, request), err=is_stream(output))
+    _report(predict_request(engine, request), err=writes_stream(request))
 
 
 def _report(counts: "PredictionCounts", *, err: bool) -> None:

@@ -36,9 +36,9 @@ def predict_request(engine: Engine, request: PredictionRequest) -> PredictionCou
     Raises:
         AssayError: an address, a column or the model does not fit, the input is empty, or the disk is full.
     """
+    check_output(request)
     if is_stream_request(request):
         return predict_stream(request, predict=lambda local: predict_request(engine, local))
-    check_output(request)
     if is_remote_request(request):
         return predict_remote(
             request,

@@ -42,7 +42,7 @@ class PredictionCounts(BaseModel):
     errors_path: Path | str | None
     resumed: int = 0
     abstained: int | None = None
-    abstained_path: Path | None = None
+    abstained_path: Path | str | None = None
 
 
 def run_job(job: PredictionJob, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:

@@ -1,5 +1,7 @@
 """The request of a user for a batch prediction."""
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,13 +116,33 @@ def check_output(request: PredictionRequest) -> None:
     """Check that the output may be written: it does not exist, an unfinished prediction left it, or `overwrite` is set.
 
     Raises:
-        AssayError: the output, or the file of the rows that are left to people, exists.
+        AssayError: the output, or the file of the rows that are left to people, exists; two of the files are one
+            stream, a folder goes to a stream, or standard input or output is closed.
     """
-    if not request.overwrite and request.abstained is not None and Path(request.abstained).exists():
+    _check_streams(request)
+    people = request.abstained
+    if not request.overwrite and people is not None and not is_stream(people) and Path(people).exists():
         raise AssayError(f"--abstained is {request.abstained}, which exists; add --overwrite, or name another file")
     kept = not request.overwrite and not is_mongo(request.output) and not is_stream(request.output)
     if kept and _is_occupied(request):
         raise AssayError(f"--output is {request.output}, which exists; add --overwrite, or name another output")
+
+
+def _check_streams(request: PredictionRequest) -> None:
+    written = {"--output": request.output, "--errors": request.errors, "--abstained": request.abstained}
+    streams = {option: address for option, address in written.items() if address and is_stream(address)}
+    seen: dict[str, str] = {}
+    for option, address in streams.items():
+        if is_folder(request):
+            raise AssayError(f"{option} is {address}, a stream, but --input is a folder; predict each file by itself")
+        first_option = seen.setdefault(address, option)
+        if first_option != option and address != os.devnull:
+            raise AssayError(f"{option} is {address}, the same stream as {first_option}; name a file")
+    # The system gives the number of a closed one to the next file that is opened.
+    if request.input == STANDARD and sys.__stdin__ is None:
+        raise AssayError("--input is -, but standard input is closed; connect it, or name a file")
+    if STANDARD in seen and sys.__stdout__ is None:
+        raise AssayError(f"{seen[STANDARD]} is -, but standard output is closed; connect it, or name a file")
 
 
 def _is_occupied(request: PredictionRequest) -> bool:

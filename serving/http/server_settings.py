@@ -125,7 +125,7 @@ def read_token(address: str | None) -> str | None:
     if not _TOKEN.fullmatch(token):
         # A file often ends with a line break, and no header could match it.
         raise AssayError(
-            f"{name} holds a character that no header can hold, or spaces or a line break at an end; export a secret of "
-            "letters, digits and punctuation of ASCII"
+            f"{name} holds a character that no header can hold, or spaces or a line break at an end; export a secret "
+            "of letters, digits and punctuation of ASCII"
         )
     return token

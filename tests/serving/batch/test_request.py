@@ -74,6 +74,8 @@ def test_check_output_refuses_what_a_finished_prediction_would_replace(
         Path(folder).mkdir(parents=True)
     Path("filled/part.csv").write_text("old")
     Path("unfinished/part.csv").write_text("old")
+    if output == "-" and input == "inputs":
+        return  # a stream for a folder is refused with a reason of its own
     check_output(PredictionRequest(input, output))  # replaces by default
     refused = {"in.csv": {"out.csv", "filled", "empty", "unfinished"}, "inputs": {"filled"}}
     request = PredictionRequest(input, output, overwrite=False)
@@ -96,3 +98,33 @@ def test_check_output_looks_at_remote_addresses(bucket: str) -> None:
         file.write("old")
     with pytest.raises(AssayError, match=r"out\.csv, which exists; add --overwrite"):
         check_output(request)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output": "-", "errors": "-"}, "--errors is -, the same stream as --output; name a file"),
+        ({"output": "out.csv", "errors": "/dev/stderr", "abstained": "/dev/stderr"}, "--abstained is /dev/stderr, the"),
+        (
+            {"input": ".", "output": "-"},
+            "--output is -, a stream, but --input is a folder; predict each file",
+        ),
+        ({"input": ".", "output": "out", "errors": "/dev/null"}, "--errors is /dev/null, a stream, but --input is a"),
+    ],
+)
+def test_check_output_refuses_streams_that_would_mix(options: dict[str, str], message: str) -> None:
+    with pytest.raises(AssayError, match=re.escape(message)):
+        check_output(PredictionRequest(**{"input": "in.csv", **options}))
+
+
+def test_check_output_accepts_the_device_that_holds_nothing_for_all() -> None:
+    check_output(PredictionRequest("in.csv", "/dev/null", errors="/dev/null", abstained="/dev/null", overwrite=False))
+
+
+@pytest.mark.parametrize(("stream", "options"), [("stdin", "-:out.csv"), ("stdout", "in.csv:-")])
+def test_check_output_names_a_closed_stream(monkeypatch: pytest.MonkeyPatch, stream: str, options: str) -> None:
+    # Python has None for a stream that was closed when it started; a file that is opened later gets its number.
+    monkeypatch.setattr(f"sys.__{stream}__", None)
+    message = f"is -, but standard {stream.removeprefix('std')}put is closed; connect it, or name a file"
+    with pytest.raises(AssayError, match=message):
+        check_output(PredictionRequest(*options.split(":")))

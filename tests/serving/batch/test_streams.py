@@ -28,6 +28,7 @@ class Copying:
         errors = Path(request.errors or f"{request.output}.errors.jsonl")
         invalid = len(lines) - len(valid)
         if invalid:
+            errors.parent.mkdir(exist_ok=True)
             errors.write_text("reason\n" * invalid)
         return PredictionCounts(
             rows=len(valid),
@@ -148,3 +149,50 @@ def test_predict_stream_names_a_full_device(tmp_path: Path) -> None:
     (tmp_path / "in").write_text("good\n")
     with pytest.raises(AssayError, match=r"/dev/full: No space left on device; check it, or name a file"):
         predict_stream(PredictionRequest(str(tmp_path / "in"), "/dev/full"), Copying())
+
+
+@pytest.mark.parametrize("rows", ["good\nbad\n", "good\n"])
+def test_predict_stream_writes_invalid_rows_into_a_pipe_and_leaves_it_there(
+    tmp_path: Path, pipe: Callable[[str], Path], rows: str
+) -> None:
+    errors, received = pipe("errors"), list[bytes]()
+    (tmp_path / "in").write_text(rows)
+    reading = _in_thread(lambda: received.append(errors.read_bytes()))
+    request = PredictionRequest(str(tmp_path / "in"), str(tmp_path / "out.csv"), errors=str(errors))
+    assert is_stream_request(request)
+    counts = predict_stream(request, Copying())
+    reading.join()
+    # then the reader ends, even if there are none.
+    assert received == [b"reason\n" if "bad" in rows else b""]
+    assert counts.errors_path == (str(errors) if "bad" in rows else None)
+    assert errors.is_fifo()
+
+
+def test_predict_stream_writes_rows_for_people_to_standard_output(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def predict(request: PredictionRequest) -> PredictionCounts:
+        assert request.abstained is not None
+        Path(request.abstained).parent.mkdir()
+        Path(request.abstained).write_text("text\n")
+        return Copying()(request).model_copy(update={"abstained": 1, "abstained_path": Path(request.abstained)})
+
+    (tmp_path / "in").write_text("good\n")
+    request = PredictionRequest(str(tmp_path / "in"), str(tmp_path / "out.csv"), abstained="-", format="csv")
+    counts = predict_stream(request, predict)
+    assert (capfd.readouterr().out, counts.abstained_path) == ("text\n", "standard output")
+
+
+def test_predict_stream_names_standard_input_in_errors() -> None:
+    def predict(request: PredictionRequest) -> PredictionCounts:
+        raise AssayError(f"{request.input} is empty; name a file with rows")
+
+    saved = os.dup(0)
+    try:
+        with Path(os.devnull).open("rb") as file:
+            os.dup2(file.fileno(), 0)
+        with pytest.raises(AssayError, match=r"^standard input is empty; name a file with rows"):
+            predict_stream(PredictionRequest("-", "-"), predict)
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
