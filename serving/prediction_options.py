@@ -23,7 +23,7 @@ class PredictionOptions:
     threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     """Least probability of a class, which is None below it, and least score of labels and entities, which are left out.
 
-    It can only raise the threshold of a label."""
+    It can only raise the threshold of a label, and does not change what is abstained."""
     labels_only: bool = False
     """Whether to leave out the probabilities."""
 

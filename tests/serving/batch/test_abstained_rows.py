@@ -10,6 +10,7 @@ from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 from assay.serving.predict import PredictionRequest, predict_request
+from assay.serving.prediction_options import PredictionOptions
 from tests.decisions import a_decision
 from tests.serving.conftest import BuildToy
 
@@ -56,6 +57,20 @@ def test_predict_writes_the_rows_left_to_people_to_a_second_file(
     assert [str(row["abstained"]).lower() for row in rows] == ["false", "true", "false"]
     (left,) = read(tmp_path / people)
     assert (left["id"], left["text"], left["label"]) == ("b", LEFT["text"], rows[1]["label"])
+
+
+@pytest.mark.parametrize(("output", "people"), [("o.jsonl", "p.jsonl"), ("o.csv", "p.csv"), ("o.parquet", "p.parquet")])
+@pytest.mark.parametrize("threshold", [0.7, 1])
+def test_a_threshold_of_the_user_changes_no_row_that_is_left_to_people(
+    deciding: Engine, tmp_path: Path, output: str, people: str, threshold: float
+) -> None:
+    options = PredictionOptions(threshold=threshold)
+    counts = predict_request(deciding, request(tmp_path, [SURE, LEFT], output, people, options=options))
+    assert counts.abstained == 1
+    sure, left = read(tmp_path / output)
+    assert [str(row["abstained"]).lower() for row in (sure, left)] == ["false", "true"]
+    assert (sure["label"] or None, left["label"] or None) == ("up" if threshold < 1 else None, None)
+    assert [row["id"] for row in read(tmp_path / people)] == ["b"]
 
 
 def test_predict_joins_the_rows_left_to_people_from_shards(deciding: Engine, tmp_path: Path) -> None:

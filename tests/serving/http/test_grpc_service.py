@@ -30,6 +30,7 @@ from tests.cli.calls import call
 from tests.decisions import a_decision
 from tests.ports import free_port
 from tests.servers import serving
+from tests.serving.conftest import BuildToy
 from tests.serving.http.conftest import Listen, Listening
 from tests.serving.http.test_shedding import refused
 from tests.waiting import wait_until
@@ -144,6 +145,19 @@ def test_grpc_carries_labels_and_what_is_left_to_people(listen: Listen, tmp_path
         assert [json.loads(labels) for labels in result["labels"].bytes_contents] == [["money"], []]
         assert result["label_probabilities"].fp32_contents[0] > 0.85
         assert list(result["abstained"].bool_contents) == list(result["label_abstained"].bool_contents) == [False, True]
+
+
+def test_grpc_leaves_to_people_what_it_leaves_without_a_threshold_of_the_client(
+    listen: Listen, build_toy: BuildToy
+) -> None:
+    decisions = {"fp32": {"sentence": a_decision(0.1), "tokens": a_decision(1.0)}}
+    server = listen(build_toy("both", decisions=decisions), grpc_port=0)
+    with client_module.InferenceServerClient(address(server)) as client:
+        inputs = [text_input("good fine", "nothing but Apple")]
+        for threshold, labels in ((0, [b"up", b"down"]), (1, [b"", b""])):
+            result = client.infer("toy", inputs, parameters={"threshold": float(threshold)})
+            assert result.as_numpy("label").tolist() == labels
+            assert result.as_numpy("abstained").tolist() == [False, True]
 
 
 def status_of(error: pytest.ExceptionInfo[Any]) -> str:

@@ -47,6 +47,30 @@ def test_predict_says_whether_the_class_or_an_entity_is_left(serve: Serve, decid
     assert [entity["abstained"] for entity in rows[1]["entities"]] == [True]
 
 
+@pytest.mark.parametrize(("threshold", "labels"), [(0, ["up", "down"]), (0.6, ["up", None]), (1, [None, None])])
+def test_a_threshold_of_the_client_changes_nothing_that_is_left(
+    serve: Serve, deciding_both: Bundle, threshold: float, labels: list[str | None]
+) -> None:
+    # Given a threshold below and above the confidence of what is decided and of what is left,
+    client = serve(deciding_both)
+    query, given = f"?threshold={threshold}", {"threshold": threshold}
+    native = client.post(f"/predict{query}", json={"texts": TEXTS}).json()["predictions"]
+    flat = client.post("/invocations", json={"instances": TEXTS, "params": given}).json()["predictions"]
+    tensor = {"name": "text", "shape": [2], "datatype": "BYTES", "data": TEXTS}
+    outputs = client.post("/v2/models/toy/infer", json={"inputs": [tensor], "parameters": given}).json()["outputs"]
+    tensors = {output["name"]: output["data"] for output in outputs}
+    # then it leaves out classes and entities, and the decision about the row stays.
+    for rows in (native, flat):
+        assert [(row["label"], row["abstained"], row["label_abstained"]) for row in rows] == [
+            (labels[0], False, False),
+            (labels[1], True, False),
+        ]
+        assert len(rows[1]["entities"]) == (threshold < 1)
+    assert (tensors["label"], tensors["abstained"]) == ([label or "" for label in labels], [False, True])
+    assert tensors["label_abstained"] == [False, False]
+    assert metric(client, "assay_inference_abstained_total") == 3
+
+
 def test_predict_has_no_such_key_without_a_decision(serve: Serve, toy: Bundle) -> None:
     client = serve(toy)
     (row,) = client.post("/predict", json={"text": "nothing but Apple"}).json()["predictions"]
