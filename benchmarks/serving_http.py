@@ -1,6 +1,6 @@
 """The server against its engine, against `mlflow models serve`, and under ten times its load (`make bench-serving`).
 
-All on the same rows, bundle and machine, in interleaved rounds; the medians of the ratios count. Clients, server and
+All on the same rows, weights and machine, in interleaved rounds; the medians of the ratios count. Clients, servers and
 the engine share the cores, so that the share of the load generator is reported.
 """
 
@@ -8,33 +8,33 @@ import argparse
 import json
 import os
 import signal
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
+from importlib.metadata import version
+from typing import Any, Literal
 
-import assay
-from assay.models.checkpoint import Checkpoint
-from assay.models.export.huggingface import write_huggingface
-from assay.models.network import quiet
 from assay.serving.bundle import Bundle
 from assay.serving.cpu import available_threads
 from assay.serving.engine import Engine
 from assay.serving.engine import Row as TextRow
-from benchmarks.results import Row, write_rows
-from benchmarks.serving_bundle import PLACE, open_minilm_bundle, read_texts
+from benchmarks.results import Row, ratio_row, write_rows
+from benchmarks.serving_bundle import open_minilm_bundle, read_texts
+from benchmarks.serving_processes import (
+    Sending,
+    mlflow_serving,
+    rate,
+    request_bodies,
+    save_bundle,
+    save_transformers_model,
+    send,
+    send_all,
+    serving,
+)
 
 COMMAND = "make bench-serving"
-HOST = "127.0.0.1"
 CLIENTS = 64
 ROUNDS = 5
 OVERLOAD = 10
@@ -43,9 +43,6 @@ OVERLOAD_ROUNDS = 3
 OVERLOAD_CONNECTIONS = 2000
 # MLflow is so slow that a share of the rows is enough; with fewer, start and end of a round would dominate.
 MLFLOW_ROWS = 1200
-START_SECONDS = 90
-# A hanging process must not block other measurements.
-LOAD_SECONDS = 60
 
 
 def main() -> None:
@@ -55,6 +52,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--quick", action="store_true", help="one round; nothing is recorded")
     arguments = parser.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # A signal must not leave the servers running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     bundle = open_minilm_bundle()
@@ -71,204 +69,115 @@ def against_the_engine(bundle: Bundle, rounds: int) -> list[Row]:
     texts = read_texts()
     engine, rows = Engine(bundle), [TextRow(text) for text in texts]
     engine.warm_up()
-    ratios, shares, equal = [], [], []
-    with serving(bundle) as port, requests(texts, lambda text: {"text": text}) as bodies:
-        load(port, "/predict", bodies)
+    ours: list[float] = []
+    batches: list[float] = []
+    shares, equal = [], []
+    with serving(bundle) as port, request_bodies(texts, lambda text: {"text": text}) as bodies:
+        send_all(port, "/predict", bodies, CLIENTS)
         for _ in range(rounds):
             begun = time.perf_counter()
             expected = [prediction.label for prediction in engine.predict(rows)]
-            batch = len(rows) / (time.perf_counter() - begun)
-            report = load(port, "/predict", bodies, responses=True)
-            http = report["good"] / report["seconds"]
-            ratios.append(http / batch)
+            batches.append(len(rows) / (time.perf_counter() - begun))
+            report = send_all(port, "/predict", bodies, CLIENTS)
+            ours.append(rate(report))
             shares.append(report["cpu_share"])
-            equal.append(agreement(report["responses"], expected))
-            print(f"engine {batch:.0f} rows/s, HTTP {http:.0f} ({report['statuses']}), generator {shares[-1]:.1%}")
+            equal.append(_agreement(_labels(report), expected))
+            print(f"engine {batches[-1]:.0f} rows/s, HTTP {ours[-1]:.0f}, generator {shares[-1]:.1%}", flush=True)
     note = (
-        f"the load generator took {statistics.median(shares):.1%} of one core of {cores()}; "
+        f"the load generator took {statistics.median(shares):.1%} of one core of {_cores()}; "
         f"{min(equal):.2%} of the labels equal"
     )
-    return [metric(f"HTTP, {CLIENTS} clients, single rows, against the batch engine", ratios, 0.8, 0.9, note)]
+    measure = f"HTTP, {CLIENTS} clients, single rows, against the batch engine"
+    return [ratio_row(measure, ours, batches, command=COMMAND, required=0.8, aim=0.9, note=note)]
 
 
 def against_mlflow(bundle: Bundle, rounds: int) -> list[Row]:
     """Compare single rows of 64 clients with `mlflow models serve`, of the same weights and of the same bundle."""
     texts = read_texts()[:MLFLOW_ROWS]
-    rates: dict[str, list[float]] = {"ours": [], "transformers": [], "bundle": []}
+    rates: dict[str, list[float]] = {"ours": [], "transformers": [], "the same bundle": []}
+    equal = []
     with (
-        serving(bundle) as ours,
+        serving(bundle, "--deadline", "60") as ours,  # MLflow refuses nothing, however long requests wait
         mlflow_serving(save_transformers_model) as transformers,
         mlflow_serving(partial(save_bundle, bundle)) as own,
-        requests(texts, lambda text: {"inputs": [text]}) as bodies,
+        request_bodies(texts, lambda text: {"inputs": [text]}) as bodies,
     ):
-        ports = {"ours": ours, "transformers": transformers, "bundle": own}
+        ports = dict(zip(rates, (ours, transformers, own), strict=True))
         for port in ports.values():
-            load(port, "/invocations", bodies)
+            send_all(port, "/invocations", bodies, CLIENTS)
         for _ in range(rounds):
-            for name, port in ports.items():
-                rates[name].append(rate(load(port, "/invocations", bodies)))
-            print(", ".join(f"{name} {values[-1]:.0f} rows/s" for name, values in rates.items()))
-    note = f"{MLFLOW_ROWS} rows a round, the same requests to /invocations of both; {{}}"
-    stock = note.format("theirs computes the same weights in transformers, one request after another")
-    same = note.format("both run the same engine, so that only batches and MLflow's own overhead can be won")
+            reports = {name: send_all(port, "/invocations", bodies, CLIENTS) for name, port in ports.items()}
+            for name, report in reports.items():
+                rates[name].append(rate(report))
+            equal.append(_agreement(_labels(reports["ours"]), _labels(reports["transformers"])))
+            print(", ".join(f"{name} {values[-1]:.0f} rows/s" for name, values in rates.items()), flush=True)
+    speeds = ", ".join(f"{name} {statistics.median(values):.0f}" for name, values in rates.items())
+    stock = (
+        f"rows/s: {speeds}; {MLFLOW_ROWS} rows a round, the same requests to /invocations of all; that of mlflow "
+        f"{version('mlflow')} computes the same weights in transformers, ours in {bundle.manifest.precision}; "
+        f"{min(equal):.2%} of the labels equal"
+    )
+    same = "both run the same engine, so that only batches and MLflow's own overhead can be won"
     measure = f"HTTP against mlflow models serve of {{}}, {CLIENTS} clients, single rows"
+    compare = partial(ratio_row, ours=rates["ours"], command=COMMAND)
     return [
-        metric(measure.format("transformers"), ratios_of(rates["ours"], rates["transformers"]), 4, 8, stock),
-        metric(measure.format("the same bundle"), ratios_of(rates["ours"], rates["bundle"]), None, None, same),
+        compare(measure.format("transformers"), reference=rates["transformers"], required=4, aim=8, note=stock),
+        compare(measure.format("the same bundle"), reference=rates["the same bundle"], note=same),
     ]
 
 
 def overloaded(bundle: Bundle, rounds: int) -> list[Row]:
     """Send ten times the capacity of the server in an open loop."""
     texts = read_texts()
-    shares, longest, refusals, generators, sent = [], [], [], [], []
-    with serving(bundle) as port, requests(texts, lambda text: {"text": text}) as bodies:
-        load(port, "/predict", bodies)
+    peaks: list[float] = []
+    reports: list[dict[str, Any]] = []
+    with serving(bundle) as port, request_bodies(texts, lambda text: {"text": text}) as bodies:
+        send_all(port, "/predict", bodies, CLIENTS)
         for _ in range(min(rounds, OVERLOAD_ROUNDS)):
-            peak = rate(load(port, "/predict", bodies))
-            report = load(port, "/predict", bodies, rate=OVERLOAD * peak)
-            shares.append(report["in_time"] / report["seconds"] / peak)
-            longest.append(report["p99"])
-            refusals.append(report["refused_p99"] or 0.0)
-            generators.append(report["cpu_share"])
-            sent.append(report["sent"] / report["seconds"] / peak)
-            print(f"peak {peak:.0f} rows/s, goodput {shares[-1]:.1%}, {report}")
+            peaks.append(rate(send_all(port, "/predict", bodies, CLIENTS)))
+            load = Sending(OVERLOAD_CONNECTIONS, OVERLOAD * peaks[-1], OVERLOAD_SECONDS)
+            reports.append(send(port, "/predict", bodies, load))
+            shown = {name: value for name, value in reports[-1].items() if name != "responses"}
+            print(f"peak {peaks[-1]:.0f} rows/s, {shown}", flush=True)
+    sent = statistics.median(_per_second(reports, "sent", peaks))
+    generator = statistics.median(report["cpu_share"] for report in reports)
+    broken = sum(report["broken"] for report in reports)
     note = (
-        f"{statistics.median(sent):.1f} times the peak was really sent; "
-        f"the load generator took {statistics.median(generators):.1%} of one core of {cores()}"
+        f"{sent:.1f} times the peak was really sent, {broken} connections broke; the load generator took "
+        f"{generator:.1%} of one core of {_cores()}"
     )
-    refused = f"p99 of refusals {statistics.median(refusals) * 1000:.0f} ms, measured by the generator"
+    refusals = statistics.median(report["refused_p99"] or 0.0 for report in reports)
+    refused = f"p99 of refusals {refusals * 1000:.0f} ms, measured by the generator"
+    goodput, longest = f"{OVERLOAD}x overload: goodput against the peak", f"{OVERLOAD}x overload: p99 of accepted"
     return [
-        metric(f"{OVERLOAD}x overload: goodput against the peak", shares, 0.85, 0.95, note),
-        metric(f"{OVERLOAD}x overload: p99 of accepted requests, seconds", longest, 1.0, None, refused, "lower"),
+        _row(goodput, _per_second(reports, "in_time", peaks), 0.85, 0.95, note),
+        _row(f"{longest} requests, seconds", [report["p99"] for report in reports], 1.0, None, refused, "lower"),
     ]
 
 
-@contextmanager
-def serving(bundle: Bundle) -> Iterator[int]:
-    """Start `assay serve`. Yields: its port."""
-    port = free_port()
-    with process(
-        [sys.executable, "-m", "assay.cli", "serve", "--model", str(bundle.folder), "--port", str(port)], port
-    ):
-        yield port
+def _per_second(reports: Sequence[Mapping[str, Any]], name: str, peaks: Sequence[float]) -> list[float]:
+    """Return a count per second, as a share of the peak, of each report."""
+    return [report[name] / report["seconds"] / peak for report, peak in zip(reports, peaks, strict=True)]
 
 
-@contextmanager
-def mlflow_serving(save: Callable[[str], None]) -> Iterator[int]:
-    """Start `mlflow models serve` of the model that `save` writes into a folder. Yields: its port."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/model"
-        with warnings.catch_warnings(record=True):
-            save(path)
-        command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", path, "-p", str(port)]
-        with process([*command, "--env-manager", "local", "--host", HOST], port):
-            yield port
+def _labels(report: Mapping[str, Any]) -> list[str | None]:
+    """Return the labels in the order of the requests."""
+    bodies = sorted(report["responses"].items(), key=lambda item: int(item[0]))
+    return [json.loads(body)["predictions"][0]["label"] for _, body in bodies]
 
 
-def save_bundle(bundle: Bundle, path: str) -> None:
-    """Save the bundle for MLflow as it is registered."""
-    import mlflow.pyfunc
-
-    code = Path(assay.__file__).parent / "serving" / "pyfunc.py"
-    artifacts = {"bundle": str(bundle.folder.resolve())}
-    mlflow.pyfunc.save_model(path, python_model=str(code), artifacts=artifacts, pip_requirements=[])
+def _agreement(labels: Sequence[str | None], expected: Sequence[str | None]) -> float:
+    """Return the share of rows with the same label."""
+    return statistics.fmean(label == other for label, other in zip(labels, expected, strict=True))
 
 
-def save_transformers_model(path: str) -> None:
-    """Save the checkpoint of the bundle for MLflow as users of transformers do."""
-    import mlflow.transformers
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    with tempfile.TemporaryDirectory() as name, quiet():
-        write_huggingface(Checkpoint.load(PLACE / "checkpoint"), Path(name), {})
-        model: Any = AutoModelForSequenceClassification.from_pretrained(name, local_files_only=True)
-        tokenizer: Any = AutoTokenizer.from_pretrained(name, local_files_only=True)
-        components = {"model": model, "tokenizer": tokenizer}
-        mlflow.transformers.save_model(components, path, task="text-classification", pip_requirements=[])
-
-
-@contextmanager
-def process(command: list[str], port: int) -> Iterator[None]:
-    """Start a server process and wait for its first response; end it with all its children."""
-    # A process group, to end it with its children, but no new session: Linux would schedule that separately.
-    quiet = subprocess.DEVNULL
-    # MLflow calls uvicorn by its name.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {**os.environ, "PATH": path}
-    started = subprocess.Popen(command, stdout=quiet, stderr=quiet, process_group=0, env=environment)
-    try:
-        end = time.monotonic() + START_SECONDS
-        while not is_up(port):
-            if started.poll() is not None or time.monotonic() > end:
-                raise SystemExit(f"it did not start: {' '.join(command)}")
-            time.sleep(0.2)
-        yield
-    finally:
-        end_group(started, signal.SIGTERM)
-        try:
-            started.wait(20)
-        except subprocess.TimeoutExpired:
-            end_group(started, signal.SIGKILL)
-
-
-def end_group(started: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to a process and its children, if any are left."""
-    with suppress(ProcessLookupError):
-        os.killpg(started.pid, number)
-
-
-def is_up(port: int) -> bool:
-    """Return whether a server responds at the port."""
-    try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/ping", timeout=2) as response:  # our own
-            return bool(response.status == 200)
-    except OSError:
-        return False
-
-
-@contextmanager
-def requests(texts: list[str], body: Callable[[str], Mapping[str, Any]]) -> Iterator[Path]:
-    """Write a file with one body per line."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bodies.jsonl"
-        path.write_text("".join(f"{json.dumps(body(text))}\n" for text in texts), encoding="utf-8")
-        yield path
-
-
-def load(port: int, path: str, bodies: Path, *, responses: bool = False, rate: float | None = None) -> dict[str, Any]:
-    """Send the requests from a separate process. Returns: its report, and the responses if requested."""
-    place = bodies.with_name("responses.json")
-    command = [sys.executable, "-m", "benchmarks.http_load", str(port), path, str(bodies), "--limit", str(LOAD_SECONDS)]
-    command += ["--responses", str(place)] if responses else []
-    if rate is None:
-        command += ["--clients", str(CLIENTS)]
-    else:
-        command += ["--clients", str(OVERLOAD_CONNECTIONS), "--rate", str(rate), "--seconds", str(OVERLOAD_SECONDS)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LOAD_SECONDS + 20)
-    report: dict[str, Any] = json.loads(done.stdout)
-    return {**report, "responses": json.loads(place.read_text(encoding="utf-8"))} if responses else report
-
-
-def rate(report: Mapping[str, Any]) -> float:
-    """Return the successful responses per second."""
-    return float(report["good"] / report["seconds"])
-
-
-def agreement(report: Mapping[str, str], expected: list[str | None]) -> float:
-    """Return the share of rows with the same label over HTTP and from the engine."""
-    labels = {int(number): json.loads(body)["predictions"][0]["label"] for number, body in report.items()}
-    return statistics.fmean(labels.get(number) == label for number, label in enumerate(expected))
-
-
-def ratios_of(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Return the ratio of each round."""
-    return [own / other for own, other in zip(ours, theirs, strict=True)]
-
-
-def metric(
-    measure: str, values: Sequence[float], required: float | None, aim: float | None, note: str, better: Any = "higher"
+def _row(
+    measure: str,
+    values: Sequence[float],
+    required: float,
+    aim: float | None,
+    note: str,
+    better: Literal["higher", "lower"] = "higher",
 ) -> Row:
     """Return the row of the median over rounds."""
     rounded = [round(value, 3) for value in values]
@@ -278,16 +187,9 @@ def metric(
     )  # fmt: skip
 
 
-def cores() -> str:
+def _cores() -> str:
     """Describe how many cores all processes share."""
     return f"{available_threads()} that all share"
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 PARTS: dict[str, Callable[[Bundle, int], list[Row]]] = {
