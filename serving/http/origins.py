@@ -9,13 +9,28 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 ANY_ORIGIN = "*"
 _READING = ("GET", "HEAD", "OPTIONS")
 _SENT = ("Authorization", "Content-Type", "X-Deadline-Ms", "X-Request-Id", "Traceparent")
 _RETURNED = ("Retry-After", "X-Model-Version", "X-Request-Id", "Traceparent")
+
+
+class JsonPreflights(CORSMiddleware):
+    """Starlette's middleware, whose refusals of preflight requests are JSON like all errors of this server."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Return the response to a preflight request."""
+        response = super().preflight_response(request_headers)
+        if response.status_code == 200:
+            return response
+        fault = bytes(response.body).decode().removeprefix("Disallowed CORS ")
+        page = request_headers["origin"][:80]
+        error = f"not allowed to the page {page}: {fault}; see assay serve --cors-allow-origin"
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return JSONResponse({"error": error}, response.status_code, headers=headers)
 
 
 class ForeignPages:
@@ -53,7 +68,7 @@ def origin_middleware(allowed: Sequence[str]) -> list[Middleware]:
         allowed: origins that may use this server and read its responses, such as https://example.org; "*" allows any.
     """
     cors = Middleware(
-        CORSMiddleware,
+        JsonPreflights,
         allow_origins=allowed,
         allow_methods=("GET", "POST"),
         allow_headers=_SENT,

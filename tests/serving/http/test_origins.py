@@ -38,6 +38,21 @@ def test_programs_and_the_own_page_are_admitted(client: TestClient, headers: dic
     assert client.post("/predict", json={"text": "good"}, headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("asked", "fault"),
+    [
+        ({"Origin": "https://other.example"}, "not allowed to the page https://other.example: origin; see"),
+        ({"Access-Control-Request-Method": "DELETE"}, f"not allowed to the page {FOREIGN}: method; see"),
+        ({"Access-Control-Request-Headers": "x-other"}, f"not allowed to the page {FOREIGN}: headers; see"),
+    ],
+)
+def test_preflight_is_refused_in_json(serve: Serve, toy: Bundle, asked: dict[str, str], fault: str) -> None:
+    headers = {"Origin": FOREIGN, "Access-Control-Request-Method": "POST", **asked}
+    response = serve(toy, cors_origins=(FOREIGN,)).options("/predict", headers=headers)
+    assert (response.status_code, fault in response.json()["error"]) == (400, True)
+    assert "access-control-allow-methods" in response.headers
+
+
 @pytest.mark.parametrize("allowed", [FOREIGN, "*"])
 def test_allowed_origin_may_send_and_read(serve: Serve, toy: Bundle, allowed: str) -> None:
     client = serve(toy, cors_origins=(allowed,), token="a secret of the tests")
