@@ -1,6 +1,8 @@
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,19 +114,21 @@ def test_check_output_looks_at_remote_addresses(bucket: str) -> None:
         ({"input": ".", "output": "out", "errors": "/dev/null"}, "--errors is /dev/null, a stream, but --input is a"),
     ],
 )
-def test_check_output_refuses_streams_that_would_mix(options: dict[str, str], message: str) -> None:
+def test_check_output_refuses_streams_that_would_mix(options: dict[str, Any], message: str) -> None:
     with pytest.raises(AssayError, match=re.escape(message)):
-        check_output(PredictionRequest(**{"input": "in.csv", **options}))
+        check_output(replace(PredictionRequest("in.csv", "out.csv"), **options))
 
 
 def test_check_output_accepts_the_device_that_holds_nothing_for_all() -> None:
     check_output(PredictionRequest("in.csv", "/dev/null", errors="/dev/null", abstained="/dev/null", overwrite=False))
 
 
-@pytest.mark.parametrize(("stream", "options"), [("stdin", "-:out.csv"), ("stdout", "in.csv:-")])
-def test_check_output_names_a_closed_stream(monkeypatch: pytest.MonkeyPatch, stream: str, options: str) -> None:
+@pytest.mark.parametrize(("stream", "input", "output"), [("stdin", "-", "out.csv"), ("stdout", "in.csv", "-")])
+def test_check_output_names_a_closed_stream(
+    monkeypatch: pytest.MonkeyPatch, stream: str, input: str, output: str
+) -> None:
     # Python has None for a stream that was closed when it started; a file that is opened later gets its number.
     monkeypatch.setattr(f"sys.__{stream}__", None)
     message = f"is -, but standard {stream.removeprefix('std')}put is closed; connect it, or name a file"
     with pytest.raises(AssayError, match=message):
-        check_output(PredictionRequest(*options.split(":")))
+        check_output(PredictionRequest(input, output))

@@ -251,7 +251,7 @@ def test_serve_names_the_port_of_grpc_that_another_process_took_while_the_model_
             return opened
 
         monkeypatch.setattr(server_module, "open_app", load)
-        assert call(monkeypatch, "serve", "--model", toy.folder, "--port", "0", "--grpc-port", port) == 1
+        assert call(monkeypatch, "serve", "--model", toy.folder, "--port", "0", "--grpc-port", str(port)) == 1
     # The log may precede it, but no traceback.
     written = capsys.readouterr().err
     assert "Traceback" not in written
