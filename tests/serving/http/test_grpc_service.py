@@ -261,8 +261,8 @@ def test_serve_names_the_port_of_grpc_that_another_process_took_while_the_model_
 
 def test_grpc_stops_together_with_http(heavy: Bundle, listen: Listen) -> None:
     # Given a server with a request of some seconds in each protocol,
-    server = listen(heavy, grpc_port=0, deadline=60, threads=2)
-    texts = ["good " * 60] * 40
+    server = listen(heavy, grpc_port=0, deadline=60, threads=2, stop=120)
+    texts = ["good " * 60] * 20
     responses: dict[str, Any] = {}
 
     def infer() -> None:

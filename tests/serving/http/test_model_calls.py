@@ -21,14 +21,14 @@ def _request(deadline: str | None) -> Request:
     return Request({"type": "http", "headers": headers})
 
 
-@pytest.mark.parametrize(("header", "seconds"), [(None, 7.0), ("1", 0.001), ("0250", 0.25), ("60000", 60.0)])
+@pytest.mark.parametrize(
+    ("header", "seconds"), [(None, 7.0), ("1", 0.001), ("0" * 5000 + "250", 0.25), ("60000", 60.0)]
+)
 def test_read_deadline_returns_seconds(header: str | None, seconds: float) -> None:
     assert read_deadline(_request(header), Limits(deadline=7, max_deadline=60)) == seconds
 
 
-@pytest.mark.parametrize(
-    "header", ["", "0", "-5", "1.5", "1e3", "60001", "²", "5 ms", "000060000999999", "0" * 5000 + "1", "9" * 5000]
-)
+@pytest.mark.parametrize("header", ["", "0", "-5", "1.5", "1e3", "60001", "²", "5 ms", "000060000999999", "9" * 5000])
 def test_read_deadline_refuses_what_is_no_number_within_the_limits(header: str) -> None:
     message = re.escape(f"X-Deadline-Ms is {header[:40]!r}; send 1 to 60000")
     with pytest.raises(Refusal, match=message) as refusal:

@@ -60,7 +60,7 @@ def test_response_headers_include_security_headers(client: TestClient, path: str
 
 
 def test_errors_of_routing_are_json(client: TestClient) -> None:
-    assert client.get("/nowhere").json() == {"error": "Not Found"}
+    assert client.get("/nowhere").json() == {"error": "there is no path '/nowhere'; /docs lists the paths"}
     response = client.get("/predict")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
