@@ -1,12 +1,13 @@
 """The group of all commands: help by themes, names that nearly exist, and errors in one line."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
+
+from assay.corpus.choice import nearest
 
 # A summary fits beside the longest name in a terminal of 80 columns.
 LONGEST_SUMMARY = 65
@@ -33,9 +34,8 @@ class CommandGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find a command; an unknown one is an error that names the nearest."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1, cutoff=0.5)
-            nearest = f"did you mean {close[0]!r}?" if close else f"see {ctx.command_path} --help"
-            raise typer.BadParameter(f"there is no command {args[0]!r}; {nearest}", ctx=ctx)
+            remedy = nearest(args[0], self.list_commands(ctx)) or f"; see {ctx.command_path} --help"
+            raise typer.BadParameter(f"there is no command {args[0]!r}{remedy}", ctx=ctx)
         return super().resolve_command(ctx, args)
 
 

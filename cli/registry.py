@@ -75,10 +75,11 @@ def rollback(
     store: Store = Path(".assay"),
 ) -> None:
     """Make an earlier version the champion again."""
+    from assay.registry.champion_rollback import roll_back
     from assay.registry.model_registry import ModelRegistry
     from assay.serving.address import existing_tracking_uri
 
-    change = ModelRegistry(name, existing_tracking_uri(store), store).rollback(to, reason)
+    change = roll_back(ModelRegistry(name, existing_tracking_uri(store), store), to, reason)
     echo(f"champion of {name}: version {change.source} -> version {change.target}")
 
 

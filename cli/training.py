@@ -12,6 +12,7 @@ from assay.cli.stopping import noting
 if TYPE_CHECKING:
     from assay.flows.training import TrainingOutcome
     from assay.recipes.recipe import Recipe
+    from assay.registry.promotion import PromotionResult
 
 SAVED = "progress is saved; run the same command to resume"
 
@@ -68,15 +69,8 @@ def run(
                 echo(f"{step}: {path}")
             return
         outcome = run_training(loaded, store, fresh=fresh, from_step=from_step, force=force)
-    promotion = outcome.promotion
     _show(outcome, loaded, store, quiet=quiet, as_json=as_json)
-    if promotion.pending and not as_json:
-        from assay.cli.approval_dialogue import ask_on_terminal
-
-        with noting("the model still waits for approval; see assay approve"):
-            promotion = ask_on_terminal(outcome, store)
-        if not promotion.pending:
-            echo(promotion.why)
+    promotion = outcome.promotion if as_json else _decided(outcome, store)
     if promotion.pending:
         raise typer.Exit(ExitCode.PENDING)
     if not promotion.promoted and (promotion.version or outcome.verdict.outcome != "passed"):
@@ -131,6 +125,19 @@ def _begin(recipe: "Recipe", store: Path, from_step: str | None, until: str | No
         parse_last_step(until)
     check_store(store)
     return f"{recipe.name}: {' and '.join(recipe.heads)} from {source_name(recipe.source)}"
+
+
+def _decided(outcome: "TrainingOutcome", store: Path) -> "PromotionResult":
+    """Return the result of the promotion, and ask for approval on a terminal first if the model waits for it."""
+    if not outcome.promotion.pending:
+        return outcome.promotion
+    from assay.cli.approval_dialogue import ask_on_terminal
+
+    with noting("the model still waits for approval; see assay approve"):
+        promotion = ask_on_terminal(outcome, store)
+    if not promotion.pending:
+        echo(promotion.why)
+    return promotion
 
 
 def _show(outcome: "TrainingOutcome", recipe: "Recipe", store: Path, *, quiet: bool, as_json: bool) -> None:

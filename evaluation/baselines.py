@@ -4,9 +4,9 @@ Baselines split texts with the bundle's tokenizer, so that they read any script 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ import numpy as np
 
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
-from assay.corpus.splits import SplitRows
 from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.serving.bundle import TOKENIZER, Bundle
 from assay.serving.decoding import OUTSIDE, spans, tag_words
@@ -55,14 +54,17 @@ class BaselineReader:
 
     def features(self, examples: Sequence[Example]) -> list[list[str]]:
         """Return the words of each row in lower case; words of a second text have a prefix."""
-        first = [[word.lower() for word, _ in words] for words in self.words([row.text for row in examples])]
-        if not self.pair:
-            return first
-        second = self.words([row.text_pair or "" for row in examples])
+        first = self.words([row.text for row in examples])
+        second: Iterable[Words] = self.words([row.text_pair or "" for row in examples]) if self.pair else repeat(())
         return [
-            [*words, *(SECOND + word.lower() for word, _ in second_words)]
-            for words, second_words in zip(first, second, strict=True)
+            word_features([word for word, _ in words], [word for word, _ in pair_words])
+            for words, pair_words in zip(first, second, strict=False)
         ]
+
+
+def word_features(first: Iterable[str], second: Iterable[str]) -> list[str]:
+    """Return the words of one or two texts in lower case; those of the second have a prefix."""
+    return [*(word.lower() for word in first), *(SECOND + word.lower() for word in second)]
 
 
 def most_frequent_class(training: Iterable[Example]) -> str:
@@ -82,10 +84,21 @@ def constant_predictions(label: str, predictions: Sequence[LabelledPrediction]) 
     return [replace(prediction, predicted=label) for prediction in predictions]
 
 
-def every_nth(training: SplitRows, most: int = MOST_ROWS) -> Iterator[Example]:
-    """Return every n-th training row, with the smallest n that gives at most `most` rows."""
-    step = max(1, ceil(len(training) / most))
-    return (row for number, row in enumerate(training) if number % step == 0)
+def every_nth(rows: Collection[Example], most: int = MOST_ROWS) -> Iterator[Example]:
+    """Return every n-th row, with the smallest n that gives at most `most` rows."""
+    return islice(rows, 0, None, max(1, ceil(len(rows) / most)))
+
+
+def majority_tags(tagged: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the most frequent tag of each word; ties go to the first tag by name.
+
+    Args:
+        tagged: words with their tags, one pair per occurrence.
+    """
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for word, tag in tagged:
+        counts[word][tag] += 1
+    return {word: min(tags, key=lambda tag: (-tags[tag], tag)) for word, tags in counts.items()}
 
 
 class MajorityTagger:
@@ -102,17 +115,17 @@ class MajorityTagger:
     def __init__(self, training: Iterable[Example], reader: BaselineReader) -> None:
         self._reader = reader
         self.rows = 0
-        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        labelled = (row for row in training if row.entities is not None)
-        for rows in batches_of_rows(labelled):
-            self.rows += len(rows)
-            for row, words in zip(rows, reader.words([row.text for row in rows]), strict=True):
-                tags = tag_words(row.entities or (), [word for _, word in words])
-                for (word, _), tag in zip(words, tags, strict=True):
-                    counts[word][tag] += 1
+        self._tags = majority_tags(self._tagged(training))
         if not self.rows:
             raise AssayError("no training row has labelled entities; see the check of the data")
-        self._tags: Mapping[str, str] = {word: _most_common(tags) for word, tags in counts.items()}
+
+    def _tagged(self, training: Iterable[Example]) -> Iterator[tuple[str, str]]:
+        """Yield each word of the labelled rows with its tag, and count the rows."""
+        for rows in batches_of_rows(row for row in training if row.entities is not None):
+            self.rows += len(rows)
+            for row, words in zip(rows, self._reader.words([row.text for row in rows]), strict=True):
+                tags = tag_words(row.entities or (), [word for _, word in words])
+                yield from zip((text for text, _ in words), tags, strict=True)
 
     def predict(
         self, examples: Sequence[Example], predictions: Sequence[LabelledPrediction]
@@ -168,7 +181,7 @@ def _pipeline() -> "Pipeline":
 
 
 def tfidf_words() -> "TfidfVectorizer":
-    """Return TF-IDF over the words and word pairs that a `BaselineReader` finds."""
+    """Return TF-IDF over words and word pairs, of rows that are lists of words (`word_features`)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
@@ -187,7 +200,3 @@ def batches_of_rows(rows: Iterable[Example]) -> Iterator[list[Example]]:
     remaining = iter(rows)
     while batch := list(islice(remaining, ROWS_PER_BATCH)):
         yield batch
-
-
-def _most_common(tags: Counter[str]) -> str:
-    return min(tags, key=lambda tag: (-tags[tag], tag))

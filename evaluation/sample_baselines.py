@@ -4,12 +4,11 @@ They read texts without the tokenizer of a model.
 """
 
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import f1_score
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
@@ -18,12 +17,12 @@ from sklearn.pipeline import make_pipeline
 
 from assay.corpus.example import Example
 from assay.corpus.scripts import plain_words
+from assay.evaluation.baselines import every_nth, majority_tags, most_frequent_class, tfidf_words, word_features
 from assay.serving.decoding import OUTSIDE, spans, tag_words
 from assay.serving.words import Word
 
 MOST_ROWS = 2_000  # seconds, not minutes
 FOLDS = 3
-MOST_FEATURES = 30_000
 SEED = 13
 Labels = npt.NDArray[np.str_]
 Switches = npt.NDArray[np.int64]
@@ -35,17 +34,16 @@ def class_baselines(rows: Sequence[Example]) -> tuple[float, float] | None:
     Returns:
         None if fewer than two classes have a row for each fold.
     """
-    labelled = _thinned([row for row in rows if row.label is not None])
+    labelled = list(every_nth([row for row in rows if row.label is not None], MOST_ROWS))
+    counts = Counter(row.label for row in labelled)
+    labelled = [row for row in labelled if counts[row.label] >= FOLDS]
     labels = np.array([str(row.label) for row in labelled])
-    names, counts = np.unique(labels, return_counts=True)
-    frequent = np.isin(labels, names[counts >= FOLDS])
-    if len(names[counts >= FOLDS]) < 2:
+    if len(set(labels)) < 2:
         return None
-    labels = labels[frequent]
-    texts = [f"{row.text} {row.text_pair or ''}" for row, enough in zip(labelled, frequent, strict=True) if enough]
-    model = make_pipeline(_tfidf(), SGDClassifier(loss="log_loss", class_weight="balanced", random_state=SEED))
-    predicted = cross_val_predict(model, texts, labels, cv=StratifiedKFold(FOLDS, shuffle=True, random_state=SEED))
-    most_frequent = np.full(len(labels), names[counts.argmax()])
+    model = make_pipeline(tfidf_words(), _classifier())
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
+    predicted = cross_val_predict(model, _features(labelled), labels, cv=folds)
+    most_frequent = np.full(len(labels), most_frequent_class(labelled))
     return _macro_f1(labels, most_frequent), _macro_f1(labels, predicted)
 
 
@@ -55,20 +53,18 @@ def row_label_baselines(rows: Sequence[Example]) -> tuple[float, float] | None:
     Returns:
         None if no label has a row, and a row without it, for each fold.
     """
-    labelled = _thinned([row for row in rows if row.labels is not None])
+    labelled = list(every_nth([row for row in rows if row.labels is not None], MOST_ROWS))
     counts = Counter(name for row in labelled for name in row.labels or ())
     names = [name for name, count in sorted(counts.items()) if FOLDS <= count <= len(labelled) - FOLDS]
     if not names:
         return None
     table = np.array([[int(name in (row.labels or ())) for name in names] for row in labelled])
-    texts = [f"{row.text} {row.text_pair or ''}" for row in labelled]
-    classifier = SGDClassifier(loss="log_loss", class_weight="balanced", random_state=SEED)
     # A fold without a label warns, and predicts it for no row.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         predicted = cross_val_predict(
-            make_pipeline(_tfidf(), OneVsRestClassifier(classifier)),
-            texts,
+            make_pipeline(tfidf_words(), OneVsRestClassifier(_classifier())),
+            _features(labelled),
             table,
             cv=KFold(FOLDS, shuffle=True, random_state=SEED),
         )
@@ -81,10 +77,10 @@ def entity_baseline(rows: Sequence[Example]) -> float | None:
     Returns:
         None if no row has entities.
     """
-    labelled = _thinned([row for row in rows if row.entities is not None])
+    labelled = list(every_nth([row for row in rows if row.entities is not None], MOST_ROWS))
     correct = predicted = gold = 0
     for fold in range(FOLDS):
-        tags = _majority_tags(row for number, row in enumerate(labelled) if number % FOLDS != fold)
+        tags = majority_tags(_tagged(row for number, row in enumerate(labelled) if number % FOLDS != fold))
         for row in labelled[fold::FOLDS]:
             words = _words(row.text)
             tagged = set(spans([tags.get(row.text[word.start : word.end], OUTSIDE) for word in words], words))
@@ -95,19 +91,18 @@ def entity_baseline(rows: Sequence[Example]) -> float | None:
     return 2 * correct / (predicted + gold) if gold else None
 
 
-def _tfidf() -> TfidfVectorizer:
-    return TfidfVectorizer(
-        tokenizer=_word_texts, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True, max_features=MOST_FEATURES
-    )
+def _classifier() -> SGDClassifier:
+    return SGDClassifier(loss="log_loss", class_weight="balanced", random_state=SEED)
 
 
-def _majority_tags(rows: Iterable[Example]) -> dict[str, str]:
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+def _features(rows: Iterable[Example]) -> list[list[str]]:
+    return [word_features(_word_texts(row.text), _word_texts(row.text_pair or "")) for row in rows]
+
+
+def _tagged(rows: Iterable[Example]) -> Iterator[tuple[str, str]]:
+    """Yield each word of the rows with its tag."""
     for row in rows:
-        words = _words(row.text)
-        for word, tag in zip(words, tag_words(row.entities or (), words), strict=True):
-            counts[row.text[word.start : word.end]][tag] += 1
-    return {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
+        yield from zip(_word_texts(row.text), tag_words(row.entities or (), _words(row.text)), strict=True)
 
 
 def _words(text: str) -> list[Word]:
@@ -120,8 +115,3 @@ def _word_texts(text: str) -> list[str]:
 
 def _macro_f1(labels: Labels | Switches, predicted: Labels | Switches) -> float:
     return float(f1_score(labels, predicted, average="macro", zero_division=0))
-
-
-def _thinned(rows: list[Example]) -> list[Example]:
-    step = max(1, -(-len(rows) // MOST_ROWS))
-    return rows[::step]

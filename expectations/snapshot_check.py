@@ -7,11 +7,10 @@ import pandas as pd
 
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.check_definitions import CheckText, Suite, schema_checks, values_between
-from assay.expectations.cost_classes import cost_class_checks
 from assay.expectations.frames import RowFrame, schema_frame
-from assay.expectations.gate_labels import gate_label_checks
 from assay.expectations.label_map import label_map_checks
 from assay.expectations.label_variants import label_variant_checks
+from assay.expectations.named_label_checks import named_label_checks
 from assay.expectations.no_label import no_label_checks
 from assay.expectations.plausible_fields import plausibility_checks
 from assay.expectations.runner import Findings, FrameChecks, Runner, check_result
@@ -45,8 +44,7 @@ def check_snapshot(
         suite, totals = Suite(suite.kind, [], []), NO_TOTALS
     results += _check_totals(runner, suite, results, totals)
     results += label_map_checks(snapshot, recipe)
-    results += gate_label_checks(snapshot, recipe)
-    results += cost_class_checks(snapshot, recipe)
+    results += named_label_checks(snapshot, recipe)
     results += tag_scheme_checks(snapshot)
     results += label_variant_checks(snapshot)
     results += no_label_checks(snapshot, recipe)

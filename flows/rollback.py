@@ -6,6 +6,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
+from assay.registry.champion_rollback import roll_back
 from assay.registry.history import AliasChange
 from assay.registry.model_registry import ModelRegistry
 from assay.serving.address import existing_tracking_uri
@@ -32,4 +33,5 @@ def move_back(
     name: str, reason: str, to: str | None, store: Path, registry_uri: str | None, run: str | None = None
 ) -> AliasChange:
     """Move the alias back once; `run` is the flow run that requested it."""
-    return ModelRegistry(name, registry_uri or existing_tracking_uri(store), store).rollback(to, reason, run)
+    registry = ModelRegistry(name, registry_uri or existing_tracking_uri(store), store)
+    return roll_back(registry, to, reason, run)

@@ -5,17 +5,15 @@ from functools import partial
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.leases import Lease
 from assay.registry.history import AliasChange, read_alias_changes, write_alias_change
+from assay.runs.mlflow_errors import NO_ALIAS, NOT_FOUND, found
 from assay.runs.tags import FORCED_TAG, PROMOTED_TAG, REASON_TAG, REPLACED_TAG
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
-# Error codes of MLflow for a model that does not exist, and for an alias that does not.
-NO_MODEL, NO_ALIAS = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
 
 
 class ChampionChanged(AssayError):  # noqa: N818  # an event, not an error: the flow runs the gate again
@@ -31,12 +29,7 @@ class Aliases:
 
     def get(self, alias: str) -> ModelVersion | None:
         """Return the version that an alias points to, or None. A search does not do: its results lack aliases."""
-        try:
-            return self._client.get_model_version_by_alias(self._name, alias)
-        except MlflowException as error:
-            if error.error_code in (NO_MODEL, NO_ALIAS):
-                return None
-            raise
+        return found(lambda: self._client.get_model_version_by_alias(self._name, alias), (NOT_FOUND, NO_ALIAS))
 
     def number(self, alias: str) -> str | None:
         """Return the number of the version that an alias points to, or None."""
@@ -117,10 +110,4 @@ class Aliases:
         return present == number or (present is None and not self._exists(number))
 
     def _exists(self, number: str) -> bool:
-        try:
-            self._client.get_model_version(self._name, number)
-        except MlflowException as error:
-            if error.error_code == NO_MODEL:
-                return False
-            raise
-        return True
+        return found(lambda: self._client.get_model_version(self._name, number)) is not None

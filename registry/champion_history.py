@@ -1,7 +1,6 @@
 """The champions of one registered model so far, as the history, the tags of versions and the store tell them."""
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from assay.corpus.errors import AssayError
 from assay.registry.aliases import PREVIOUS, Aliases
@@ -9,7 +8,8 @@ from assay.registry.approvals import Approval
 from assay.registry.champion_memory import ChampionMemory
 from assay.registry.history import AliasChange, read_alias_changes
 from assay.registry.succession import newest_first, read_succession
-from assay.registry.versions import NOT_FOUND, Version, Versions
+from assay.registry.versions import Version, Versions
+from assay.runs.mlflow_errors import found
 from assay.runs.tags import FORCED_TAG, PROMOTED_TAG, VERDICT_TAG
 
 
@@ -31,12 +31,7 @@ class ChampionHistory:
 
     def changes(self) -> list[AliasChange]:
         """Return every change of the champion, the oldest first; empty if there is no such model yet."""
-        try:
-            return read_alias_changes(self._client, self._versions.name)
-        except MlflowException as error:
-            if error.error_code != NOT_FOUND:
-                raise
-            return []
+        return found(lambda: read_alias_changes(self._client, self._versions.name)) or []
 
     def former(self) -> list[Version]:
         """Return the champions that still exist and that no rollback took down, the newest first.

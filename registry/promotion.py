@@ -7,8 +7,11 @@ from assay.evaluation.row_sample import sample_rows
 from assay.evaluation.run_results import RunResults
 from assay.evaluation.verdict import Verdict
 from assay.registry.approvals import Approval
+from assay.registry.champion_promotion import promote_version, refuse_version
 from assay.registry.history import shortened
-from assay.registry.model_registry import ModelRegistry, failed_names
+from assay.registry.model_registry import ModelRegistry
+from assay.registry.registration import register_bundle
+from assay.registry.verdict_rules import failed_names
 from assay.registry.versions import Version
 from assay.runs.run import Run
 from assay.runs.tags import (
@@ -65,7 +68,7 @@ def effective_verdict(run: Run, verdict: Verdict) -> Verdict:
     return earlier if serves or (repeated and "gate" not in run.fresh_steps) else verdict
 
 
-def register(
+def register_candidate(
     run: Run,
     results: RunResults,
     verdict: Verdict,
@@ -85,7 +88,7 @@ def register(
     }
     if verdict.outcome == "refused":
         tags[FAILED_TAG] = shortened(failed_names(verdict))
-    return registry_of(run).register(run.mlflow_run, results.export.path / BUNDLE, verdict, tags, approval=approval)
+    return register_bundle(registry_of(run), run.mlflow_run, results.export.path / BUNDLE, verdict, tags, approval)
 
 
 def apply_verdict(
@@ -111,12 +114,13 @@ def apply_verdict(
         return PromotionResult(version=version, promoted=False, why=why, pending=True)
     if approval is not None and approval.state != "approved":
         refusal = approval.expire()
-        return PromotionResult(version=registry.refuse(version, verdict, refusal), promoted=False, why=str(refusal))
+        version = refuse_version(registry, version, verdict, refusal)
+        return PromotionResult(version=version, promoted=False, why=str(refusal))
     if not verdict.forced and (rolled_back := registry.why_rolled_back(version.bundle, approval)):
         return PromotionResult(version=version, promoted=False, why=f"refused: {rolled_back}")
     expected = registry.version(verdict.champion) if verdict.champion else None
     reason = f"recipe {version.tags.get(RECIPE_TAG, '?')}: {_summary(verdict)}"
-    change = registry.promote(version, verdict, expected, reason, run_key, approval)
+    change = promote_version(registry, version, verdict, expected, reason, run_key, approval)
     why = f"champion instead of version {change.source}" if change and change.source else "champion"
     version = registry.version(version.number)
     return PromotionResult(version=version, promoted=True, why=why if change else "it was the champion already")

@@ -20,6 +20,7 @@ from assay.evaluation.row_sample import share_rows
 from assay.registry.approvals import Approval
 from assay.registry.mlflow_package import log_bundle
 from assay.runs.mlflow_client import every_page
+from assay.runs.mlflow_errors import EXISTS, found
 from assay.runs.search_filters import equals
 from assay.runs.tags import (
     APPROVAL_TAG,
@@ -35,9 +36,6 @@ from assay.runs.tags import (
     TEST_ROWS_TAG,
 )
 from assay.serving.bundle import Bundle
-
-# Error code of MLflow for a model or a version that does not exist.
-NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
 
 
 class Version(BaseModel):
@@ -135,12 +133,8 @@ class Versions:
 
     def look_up(self, number: str) -> Version | None:
         """Return a version by its number, or None if it is deleted."""
-        try:
-            return Version.of(self._client.get_model_version(self.name, number))
-        except MlflowException as error:
-            if error.error_code != NOT_FOUND:
-                raise
-            return None
+        version = found(lambda: self._client.get_model_version(self.name, number))
+        return Version.of(version) if version else None
 
     def digest_of(self, number: str) -> str:
         """Return the digest of a version's bundle; empty if the version is deleted."""
@@ -220,7 +214,7 @@ class Versions:
         try:
             self._client.create_registered_model(self.name)
         except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            if error.error_code != EXISTS:
                 raise
 
     def _with(self, tag: str, value: str) -> list[Version]:
@@ -238,10 +232,9 @@ class Versions:
     def _adopt_lowest(self, digest: str) -> Version:
         lowest, *surplus = self._with(BUNDLE_TAG, digest)
         for version in surplus:
-            try:
-                self._client.delete_model_version(self.name, version.number)
-            except MlflowException as error:
-                # Another process may have found and deleted it too.
-                if error.error_code != NOT_FOUND:
-                    raise
+            self._delete(version)
         return lowest
+
+    def _delete(self, version: Version) -> None:
+        """Delete a version; another process may have found and deleted it too."""
+        found(lambda: self._client.delete_model_version(self.name, version.number))

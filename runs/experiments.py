@@ -9,6 +9,7 @@ from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 
 from assay.corpus.errors import AssayError
+from assay.runs.mlflow_errors import EXISTS
 from assay.serving.address import without_password
 
 # MLflow shows training runs for experiments of this kind, and prompts of language models for others.
@@ -57,6 +58,6 @@ def _create(client: MlflowClient, name: str, uri: str, store: Path) -> Experimen
     except MlflowException as error:
         # MLflow's client repeats a request whose response was lost; and another run may have been first.
         experiment = client.get_experiment_by_name(name)
-        if error.error_code != "RESOURCE_ALREADY_EXISTS" or experiment is None:
+        if error.error_code != EXISTS or experiment is None:
             raise
         return experiment

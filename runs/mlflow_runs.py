@@ -2,7 +2,8 @@
 
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run
-from mlflow.exceptions import MlflowException
+
+from assay.runs.mlflow_errors import found
 
 
 def run_exists(client: MlflowClient, run_id: str) -> bool:
@@ -13,9 +14,4 @@ def run_exists(client: MlflowClient, run_id: str) -> bool:
 
 def find_run(client: MlflowClient, run_id: str) -> Run | None:
     """Return the run of this id, deleted or not, or None if MLflow does not (or no longer) know it."""
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
+    return found(lambda: client.get_run(run_id))

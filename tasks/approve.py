@@ -15,7 +15,8 @@ from assay.evaluation.verdict import Verdict, verdict_markdown
 from assay.registry.aliases import ChampionChanged
 from assay.registry.approvals import LONGEST_NAME, LONGEST_NOTES, Approval, needs_approval
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.promotion import PromotionResult, apply_verdict, register, registry_of
+from assay.registry.promotion import PromotionResult, apply_verdict, register_candidate, registry_of
+from assay.registry.registration import add_note
 from assay.registry.versions import Version
 from assay.runs.prefect_artifacts import current_flow_run
 from assay.runs.run import Run
@@ -62,7 +63,7 @@ def approve(
     if approval is None:
         registry.pending()  # records which earlier approvals have expired
         approval = Approval.ask(verdict, run.key, run.recipe.gate.approval_hours)
-        register(run, results, verdict, approval)
+        register_candidate(run, results, verdict, approval)
     if approval.state in ("pending", "expired") and _deployed():
         return _suspend(approval, question(registry, verdict, approval))
     return approval
@@ -88,7 +89,7 @@ def decide(
     verdict, decision = registry.stored_verdict(version), version.approval.decide(approve, approver, notes)
     try:
         result = apply_verdict(registry, version, verdict, decision, version.approval.run)
-        registry.note(version, f"**{cell(decision)}**")
+        add_note(registry, version, f"**{cell(decision)}**")
         return result
     except ChampionChanged as error:
         recipe = version.tags.get(RECIPE_TAG, "RECIPE")

@@ -1,16 +1,18 @@
 """Predictions of training rows by models of the same recipe that were not trained on them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from assay.corpus.errors import AssayError
+from assay.corpus.example import Example, Head
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.export_report import BUNDLE
 from assay.evaluation.labels.held_out_rows import HeldOutRow, predict_held_out
+from assay.recipes.gate_rules import KINDS
 from assay.runs.step_progress import current_step
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
@@ -31,29 +33,44 @@ def cross_validated_rows(version: VersionRows, store: Path, folds: int) -> Itera
         folds: number of folds, at least 2.
 
     Raises:
-        AssayError: a fold cannot be trained, or holds all rows of a class.
+        AssayError: a fold cannot be trained, or holds all rows of a class, label or entity type.
     """
     undecided = {row.id for row in version.undecided("train", store)}
     snapshot = ArtifactRef[Snapshot](path=version.snapshot.folder, digest=version.snapshot.digest)
     # The folds are removed afterwards, also from where other machines would find them.
     run = version.run.model_copy(update={"shared": None})
-    for number, split_of in enumerate(_folds(version.splits, folds), 1):
+    saved = [_save(split_of, version, number) for number, split_of in enumerate(_folds(version.splits, folds), 1)]
+    _check(saved, version)
+    for number, splits in enumerate(saved, 1):
         current_step().show(f"fold {number} of {folds}")
-        splits = _save(split_of, version, number)
         checkpoint = train.fn(run, snapshot, splits, attempt=f"fold {number}")
-        bundle = Bundle.load(export.fn(run, checkpoint, snapshot, splits).path / BUNDLE)
-        engine = Engine(bundle)
-        if _names(engine) != _names(version.engine):
-            raise AssayError(
-                f"--cross-validate {folds}: all rows of a class or entity type are in fold {number}, so that no model "
-                "of the other folds knows it; use other folds, or leave it out to look at held-out rows alone"
-            )
+        engine = Engine(Bundle.load(export.fn(run, checkpoint, snapshot, splits).path / BUNDLE))
         rows = [row for row in splits.load().rows(version.snapshot, "test") if row.id in undecided]
         yield from predict_held_out(engine, rows, "train")
 
 
-def _names(engine: Engine) -> tuple[list[str], list[str], list[str]]:
-    return engine.labels, engine.row_labels, engine.tags
+def _check(folds: Sequence[ArtifactRef[Splits]], version: VersionRows) -> None:
+    """Refuse a fold that holds all rows of a class, label or entity type, which no model of the others would know."""
+    heads = version.run.recipe.heads
+    known = _names(version.splits.stream(version.snapshot, "train"), heads)
+    for number, splits in enumerate(folds, 1):
+        if missing := known - _names(splits.load().stream(version.snapshot, "train"), heads):
+            head, name = min(missing)
+            raise AssayError(
+                f"--cross-validate {len(folds)}: all training rows of the {KINDS[head]} {name!r} are in fold {number}, "
+                "so that no model of the other folds knows it; use another number of folds, or leave the option out "
+                "to look at held-out rows alone"
+            )
+
+
+def _names(rows: Iterable[Example], heads: Collection[Head]) -> set[tuple[Head, str]]:
+    """Return the classes, labels and entity types of the rows by head."""
+    names: set[tuple[Head, str]] = set()
+    for row in rows:
+        names |= {("sentence", row.label)} if row.label is not None else set()
+        names |= {("labels", name) for name in row.labels or ()}
+        names |= {("tokens", entity.label) for entity in row.entities or ()}
+    return {(head, name) for head, name in names if head in heads}
 
 
 def _folds(splits: Splits, folds: int) -> Iterator[dict[str, SplitName]]:

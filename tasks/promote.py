@@ -7,8 +7,10 @@ from assay.corpus.errors import AssayError
 from assay.evaluation.run_results import RunResults
 from assay.evaluation.verdict import Verdict
 from assay.registry.approvals import Approval, needs_approval
-from assay.registry.model_registry import ModelRegistry, failed_names
-from assay.registry.promotion import PromotionResult, apply_verdict, register, registry_of
+from assay.registry.champion_promotion import promote_version
+from assay.registry.model_registry import ModelRegistry
+from assay.registry.promotion import PromotionResult, apply_verdict, register_candidate, registry_of
+from assay.registry.verdict_rules import failed_names
 from assay.registry.versions import Version
 from assay.runs.events import PENDING, REFUSED, emit, model_resource
 from assay.runs.run import Run
@@ -54,9 +56,9 @@ def _promote(run: Run, results: RunResults, verdict: Verdict, approval: Approval
     if approval is None:
         if needs_approval(run.recipe, verdict):
             raise AssayError(f"{registry.name}: gate.approval is required, but there is no approval; run it again")
-        version = register(run, results, verdict)
+        version = register_candidate(run, results, verdict)
     else:
-        version = registry.find(verdict.bundle) or register(run, results, verdict, approval)
+        version = registry.find(verdict.bundle) or register_candidate(run, results, verdict, approval)
     result = apply_verdict(registry, version, verdict, approval, run.key)
     if not result.promoted:  # the change of the alias emits the event of a promotion
         _emit_result(result, version, verdict)
@@ -74,7 +76,7 @@ def _keep_champion(
         why = f"refused: {failed_names(verdict)}; an earlier verdict made it champion, and it stays so until a rollback"
         return PromotionResult(version=champion, promoted=False, why=why)
     why = "it was the champion already"
-    registry.promote(champion, verdict, champion, why, run_key, approval)
+    promote_version(registry, champion, verdict, champion, why, run_key, approval)
     return PromotionResult(version=registry.version(champion.number), promoted=True, why=why)
 
 

@@ -20,6 +20,7 @@ from assay.registry.card_descriptions import CARD, LONGEST_NOTE, shortened_card
 from assay.registry.model_card import Card
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import PromotionResult
+from assay.registry.registration import describe_version
 from assay.runs.lineage_record import keep_predictions
 from assay.runs.mlflow_client import connect, full_address, stored_address
 from assay.runs.mlflow_links import mlflow_page
@@ -85,7 +86,7 @@ def report(
     if (version := promotion.version) is not None:
         # A champion that was checked again keeps the description of the verdict that promoted it.
         if (version.tags.get(RUN_TAG), version.tags.get(VERDICT_TAG)) == (run.key, verdict.digest):
-            ModelRegistry(version.name, run.tracking_uri, run.store, client).describe(version, markdown)
+            describe_version(ModelRegistry(version.name, run.tracking_uri, run.store, client), version, markdown)
         address = mlflow_page(run.tracking_uri, f"models/{version.name}/versions/{version.number}")
         name = f"{version.name} version {version.number}"
         show_link("model-version", address, name, f"{name} in MLflow: {card.outcome}")

@@ -20,8 +20,10 @@ from assay.evaluation.run_results import RunResults
 from assay.evaluation.verdict import Check, Verdict
 from assay.expectations.validation_report import CheckResult, ValidationReport
 from assay.recipes.recipe import Recipe
+from assay.registry.champion_promotion import promote_version
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import registry_of
+from assay.registry.registration import register_bundle
 from assay.registry.versions import Version
 from assay.runs.run import Run
 from assay.serving.bundle import Bundle
@@ -216,8 +218,8 @@ def register_champion(store: Path, bundle: Bundle) -> None:
     passed = Check(name="data", measured="", required="", passed=True, why="")
     verdict = Verdict(recipe="r", bundle=bundle.digest, snapshot="s", splits="p", champion=None, checks=[passed])
     registry = ModelRegistry("toy", uri, store)
-    version = registry.register(run_id, bundle.folder, verdict, {"assay.ledger": LEDGER})
-    registry.promote(version, verdict, registry.champion(), "the first")
+    version = register_bundle(registry, run_id, bundle.folder, verdict, {"assay.ledger": LEDGER})
+    promote_version(registry, version, verdict, registry.champion(), "the first")
 
 
 @pytest.fixture

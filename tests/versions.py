@@ -19,7 +19,7 @@ from assay.evaluation.export_report import ExportReport
 from assay.evaluation.run_results import RunResults
 from assay.evaluation.verdict import Check, Verdict
 from assay.recipes.recipe import Recipe
-from assay.registry.promotion import PromotionResult, register
+from assay.registry.promotion import PromotionResult, register_candidate
 from assay.registry.versions import Version
 from assay.runs.lineage_record import keep_predictions
 from assay.runs.run import Run
@@ -97,7 +97,7 @@ def register_version(
     evaluation = evaluate.fn(run, export, snapshot, splits)
     verdict = a_verdict(run, bundle, snapshot, Splits.load(splits.path))
     results = some_results(snapshot=snapshot, splits=splits, export=export, evaluation=evaluation)
-    version = register(run, results, verdict)
+    version = register_candidate(run, results, verdict)
     made = Made(run, version, snapshot, Splits.load(splits.path), Evaluation.load(evaluation.path), results)
     keep_predictions(made.client, run.mlflow_run, bundle.digest, evaluation.path)
     promotion = PromotionResult(version=version, promoted=False, why="")

@@ -21,6 +21,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.storage.digest import digest_json
 from assay.evaluation.verdict import Verdict
 from assay.registry.approvals import Approval
+from assay.registry.champion_promotion import promote_version
 from assay.registry.history import AliasChange
 from assay.registry.lineage.version_lineage import find_version
 from assay.registry.model_registry import ModelRegistry
@@ -160,7 +161,7 @@ def promote_copy(
     if verdict.champion is not None:
         expected = registry.find(origin.version(verdict.champion).bundle)
     reason = f"{reason} (copied from {plan.version.address})"
-    return registry.promote(version, verdict, expected, reason, approval=approval)
+    return promote_version(registry, version, verdict, expected, reason, approval=approval)
 
 
 def _approval(version: Version, verdict: Verdict) -> Approval | None:

@@ -16,6 +16,7 @@ from assay.evaluation.baselines import (
     TfidfClassifier,
     constant_predictions,
     every_nth,
+    majority_tags,
     most_frequent_class,
 )
 from assay.evaluation.labelled_predictions import LabelledPrediction
@@ -56,6 +57,12 @@ def test_constant_predictions_change_only_the_class() -> None:
     constant = constant_predictions("down", predictions(TRAINING))
     assert [row.predicted for row in constant] == ["down"] * 4
     assert [replace(row, predicted="up") for row in constant] == predictions(TRAINING)
+
+
+def test_majority_tags_are_the_most_frequent_ones_and_of_equal_ones_the_first_by_name() -> None:
+    tagged = [("Paris", "O"), ("Paris", "B-PER"), ("Rome", "O"), ("Rome", "B-LOC"), ("Rome", "O"), ("in", "O")]
+    assert majority_tags(tagged) == majority_tags(tagged[::-1]) == {"Paris": "B-PER", "Rome": "O", "in": "O"}
+    assert majority_tags([]) == {}
 
 
 def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineReader) -> None:

@@ -13,7 +13,9 @@ from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
 from assay.evaluation.verdict import Check, Verdict
+from assay.registry.champion_promotion import promote_version
 from assay.registry.model_registry import ModelRegistry
+from assay.registry.registration import register_bundle
 from assay.registry.versions import Version
 from assay.serving.bundle import Bundle
 from tests.bundles import build_bundle
@@ -96,8 +98,8 @@ class Shop:
 
     def promote(self, url: str, bundle: Bundle, verdict: Verdict) -> None:
         registry = self.registry(url)
-        version = registry.register(self.run, bundle.folder, verdict, {"assay.ledger": "one"})
-        registry.promote(version, verdict, registry.champion(), "better")
+        version = register_bundle(registry, self.run, bundle.folder, verdict, {"assay.ledger": "one"})
+        promote_version(registry, version, verdict, registry.champion(), "better")
 
     def try_with(self, faults: Callable[[int], Fault | None], name: str) -> tuple[bool, int]:
         """Promote a new candidate while MLflow fails, then again after it has recovered.

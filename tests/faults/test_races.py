@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
@@ -12,7 +13,9 @@ from prefect.settings import PREFECT_API_URL
 
 from assay.evaluation.verdict import Check, Verdict
 from assay.registry.aliases import ChampionChanged
+from assay.registry.champion_promotion import promote_version
 from assay.registry.model_registry import ModelRegistry
+from assay.registry.registration import register_bundle
 from assay.registry.versions import Version
 from tests.bundles import build_bundle
 from tests.faults.counts import LONG, count, many
@@ -50,7 +53,7 @@ def race(uri: str, store: Path, number: str, line: Path, racers: int, report: Pa
             report.write_text(json.dumps([None, meanwhile]))
             return
         try:
-            move = registry.promote(version, verdict, champion, "better")
+            move = promote_version(registry, version, verdict, champion, "better")
         except ChampionChanged:
             meanwhile += 1
             continue
@@ -77,7 +80,7 @@ def test_promote_orders_promotions_of_concurrent_processes(racers: int, store: P
             bundle = build_bundle(folder, {"good": "up"}, {}, changes={"max_length": 10 + turn * racers + place})
             first = Verdict(recipe="r", bundle=bundle.digest, snapshot="s", splits="p", champion=None, checks=[])
             score = turn * racers + (place * 5) % racers
-            numbers.append(registry.register(mlflow_run, bundle.folder, first, {SCORE: str(score)}).number)
+            numbers.append(register_bundle(registry, mlflow_run, bundle.folder, first, {SCORE: str(score)}).number)
             scores[numbers[-1]] = score
         # when all promote at the same moment,
         reports = [tmp_path / f"report{turn}-{number}" for number in numbers]
@@ -110,17 +113,15 @@ def test_promote_orders_promotions_of_concurrent_processes(racers: int, store: P
 
 def _train_behind_the_line(line: Path, racers: int, *args: Any) -> None:
     """Train, and promote at the same time as the others."""
-    original = ModelRegistry.promote
+    from tests.faults.victim import _train
 
     def promote(*words: Any, **more: Any) -> Any:
         if not (line / str(os.getpid())).exists():
             wait_for_all(line, racers)
-        return original(*words, **more)
+        return promote_version(*words, **more)
 
-    ModelRegistry.promote = promote  # type: ignore[method-assign]
-    from tests.faults.victim import _train
-
-    _train(None, *args)
+    with mock.patch("assay.registry.promotion.promote_version", promote):
+        _train(None, *args)
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -60,10 +60,10 @@ POINTS = (
     _unnamed("evaluate"),
     Point("upload, the model created without files", "mlflow:MlflowClient.log_model_artifacts"),
     Point("registration, before the version", "mlflow:MlflowClient.create_model_version"),
-    Point("between registration and promotion", "assay.registry.model_registry:ModelRegistry.promote", often=True),
+    Point("between registration and promotion", "assay.registry.champion_promotion:promote_version", often=True),
     Point("promotion, before the alias", "mlflow:MlflowClient.set_registered_model_alias"),
     Point("promotion, after the alias", "mlflow:MlflowClient.set_registered_model_alias", after=True, often=True),
-    Point("after the promotion", "assay.registry.model_registry:ModelRegistry.promote", after=True),
+    Point("after the promotion", "assay.registry.champion_promotion:promote_version", after=True),
 )
 
 

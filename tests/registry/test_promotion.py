@@ -6,8 +6,11 @@ from mlflow import MlflowClient
 from assay.corpus.errors import AssayError
 from assay.evaluation.verdict import Verdict
 from assay.registry.approvals import Approval
+from assay.registry.champion_promotion import promote_version
+from assay.registry.champion_rollback import roll_back
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import apply_verdict, effective_verdict
+from assay.registry.registration import register_bundle
 from assay.serving.registered_model import card_folder
 from tests.finished_run import Finished
 from tests.registry.toy_registry import NAME, Candidate, MakeCandidate
@@ -19,7 +22,7 @@ def test_apply_verdict_promotes_a_rolled_back_bundle_only_by_force_or_a_later_ap
     # Given a version that was approved, promoted and rolled back,
     third, verdict = champions[-1]
     before = Approval.ask(verdict, "run", 1).decide(approve=True, approver="Eve")
-    second = registry.version(registry.rollback(None, "insults customers").target)
+    second = registry.version(roll_back(registry, None, "insults customers").target)
     # when its bundle comes again, with or without the approval of before, then it is refused with the reason.
     again = verdict.model_copy(update={"champion": second.number})
     for approval in (None, before):
@@ -28,11 +31,11 @@ def test_apply_verdict_promotes_a_rolled_back_bundle_only_by_force_or_a_later_ap
         assert "version 3 holds this bundle and was rolled back on" in result.why
         assert "insults customers" in result.why
         with pytest.raises(AssayError, match=r"rolled back on .*insults customers; .*--force REASON"):
-            registry.promote(third, again, second, "better", approval=approval)
+            promote_version(registry, third, again, second, "better", approval=approval)
     # A reason to force promotes it, and so does an approval that knows of the rollback.
     after = Approval.ask(again, "run", 1).decide(approve=True, approver="Eve")
     assert apply_verdict(registry, third, again, after, "run").promoted
-    registry.rollback(None, "still")
+    roll_back(registry, None, "still")
     assert apply_verdict(
         registry, third, again.model_copy(update={"forced": "the customers like it"}), None, "run"
     ).promoted
@@ -42,15 +45,15 @@ def test_apply_verdict_accepts_an_override_of_a_rollback_for_the_bundle_under_an
     champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate, mlflow_run: str, tmp_path: Path
 ) -> None:
     # Given a rolled back version that is deleted, and whose bundle is made again and promoted by force,
-    registry.rollback(None, "insults customers")
+    roll_back(registry, None, "insults customers")
     MlflowClient(tracking_uri=registry.tracking_uri).delete_model_version(NAME, "3")
     verdict = champions[-1][1].model_copy(update={"forced": "the customers like it"})
-    again = registry.register(mlflow_run, tmp_path / "ccc", verdict, {})
+    again = register_bundle(registry, mlflow_run, tmp_path / "ccc", verdict, {})
     assert (again.number, again.bundle) == ("4", champions[-1][0].bundle)
-    registry.promote(again, verdict, registry.champion(), "better")
+    promote_version(registry, again, verdict, registry.champion(), "better")
     # when another champion follows, then the bundle can be promoted once more.
     fifth, passed = candidate("eeeee")
-    registry.promote(fifth, passed, again, "better")
+    promote_version(registry, fifth, passed, again, "better")
     assert registry.why_rolled_back(again.bundle) is None
     assert apply_verdict(
         registry, again, verdict.model_copy(update={"champion": "5", "forced": None}), None, "run"

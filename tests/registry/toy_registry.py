@@ -9,7 +9,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from assay.evaluation.verdict import Check, Verdict
+from assay.registry.champion_promotion import promote_version
 from assay.registry.model_registry import ModelRegistry
+from assay.registry.registration import register_bundle
 from assay.registry.versions import Version
 from assay.runs.tags import ALIAS_CHANGE_TAG
 from assay.serving.bundle import Bundle
@@ -49,7 +51,7 @@ def candidate(registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle)
     def make(name: str, *, passed: bool = True, forced: str | None = None) -> Candidate:
         bundle = make_bundle(name, WORDS, max_length=10 + len(name))
         verdict = a_verdict(bundle, passed=passed, forced=forced)
-        return registry.register(mlflow_run, bundle.folder, verdict, {"assay.ledger": "one"}), verdict
+        return register_bundle(registry, mlflow_run, bundle.folder, verdict, {"assay.ledger": "one"}), verdict
 
     return make
 
@@ -89,7 +91,7 @@ def champions(candidate: MakeCandidate, registry: ModelRegistry) -> list[Candida
     """Return three versions, promoted in sequence."""
     made = [candidate(name) for name in ("a", "bb", "ccc")]
     for number, (version, verdict) in enumerate(made):
-        registry.promote(version, verdict, made[number - 1][0] if number else None, "better")
+        promote_version(registry, version, verdict, made[number - 1][0] if number else None, "better")
     return made
 
 

@@ -6,6 +6,7 @@ from prefect.events.clients import AssertingEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from assay.registry.champion_rollback import roll_back
 from assay.runs.events import emit
 from tests.approvals import World
 
@@ -34,7 +35,7 @@ def test_emit_reports_promotions_and_refusals(
     world.go("bad", passed=False)
     world.go("asked-for")
     world.go("better", approval="none")
-    world.registry.rollback(None, "it was too slow")
+    roll_back(world.registry, None, "it was too slow")
 
     found = events(emitted)
     assert [(event, resource) for event, resource, _ in found if resource != "assay.model.toy"] == []

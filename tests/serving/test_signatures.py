@@ -8,7 +8,9 @@ from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
 from assay.evaluation.verdict import Check, Verdict
+from assay.registry.champion_promotion import promote_version
 from assay.registry.model_registry import ModelRegistry
+from assay.registry.registration import register_bundle
 from assay.serving.address import open_bundle
 from assay.serving.bundle import MODEL, Bundle
 from assay.serving.http.server import open_active_model
@@ -67,7 +69,7 @@ def promoted(toy: Bundle, store: Path, tmp_path: Path, monkeypatch: pytest.Monke
     check = Check(name="score", measured="1", required="0", passed=True, why="F1")
     verdict = Verdict(recipe="r", bundle=toy.digest, snapshot="s", splits="p", champion=None, checks=[check])
     registry = ModelRegistry("toy", uri, store)
-    registry.promote(registry.register(run, toy.folder, verdict, {}), verdict, None, "first")
+    promote_version(registry, register_bundle(registry, run, toy.folder, verdict, {}), verdict, None, "first")
     return uri
 
 

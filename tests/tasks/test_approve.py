@@ -17,6 +17,8 @@ from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.leases import hold_lease
 from assay.evaluation.export_report import ExportReport
 from assay.registry.approvals import Approval
+from assay.registry.champion_promotion import promote_version
+from assay.registry.champion_rollback import roll_back
 from assay.registry.history import LONGEST_TEXT, AliasChange
 from assay.registry.promotion import PromotionResult
 from assay.runs.tags import APPROVAL_TAG, OUTCOME_TAG
@@ -222,7 +224,7 @@ def test_decide_has_one_winner_of_two_concurrent_decisions(world: World) -> None
     decide(world.registry, "2", approve=False, approver="Bob")
     # then hers is not taken.
     with pytest.raises(AssayError, match="was decided before: refused by Bob"):
-        world.registry.promote(version, verdict, world.registry.version("1"), "late", approval=approved)
+        promote_version(world.registry, version, verdict, world.registry.version("1"), "late", approval=approved)
     assert world.serves() == "1"
 
 
@@ -337,7 +339,7 @@ def test_promote_refuses_an_approval_of_another_verdict(world: World) -> None:
     approved = version.approval.decide(True, "Ann")
     other = world.judge("second").model_copy(update={"splits": "q"})
     with pytest.raises(AssayError, match="was approved on another verdict"):
-        world.registry.promote(version, other, world.registry.version("1"), "better", approval=approved)
+        promote_version(world.registry, version, other, world.registry.version("1"), "better", approval=approved)
     assert world.serves() == "1"
 
 
@@ -370,14 +372,14 @@ def test_decide_promotes_a_rolled_back_bundle_after_a_new_approval(world: World)
     # Given a version that was approved, and rolled back,
     world.go("second", key="k1")
     assert decide(world.registry, "2", approve=True, approver="Ann").promoted
-    world.registry.rollback(None, "insults customers")
+    roll_back(world.registry, None, "insults customers")
     # when its bundle is made again, then a person is asked anew, and may promote it.
     result = world.go("second", key="k2")
     assert (result.pending, world.serves()) == (True, "1")
     assert decide(world.registry, "2", approve=True, approver="Ann", notes="it was the customers").promoted
     assert world.serves() == "2"
     # Where nobody is asked, it stays down.
-    world.registry.rollback(None, "still")
+    roll_back(world.registry, None, "still")
     result = world.go("second", key="k3", approval="none")
     assert (result.promoted, world.serves()) == (False, "1")
     assert "rolled back on" in result.why

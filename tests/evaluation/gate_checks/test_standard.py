@@ -15,6 +15,7 @@ from assay.evaluation.gate_checks.standard import (
     check_smoke,
 )
 from assay.recipes.recipe import Head
+from assay.registry.champion_rollback import roll_back
 from assay.registry.model_registry import ModelRegistry
 from tests.gate_candidates import FEWER_CLASSES, FEWER_ENTITIES, MakeCandidate, a_run, checks_of, labelled_rows
 
@@ -163,7 +164,7 @@ def test_check_rollback_refuses_the_bundle_without_approval(
     # Given a bundle that was champion and was rolled back,
     registry = ModelRegistry("toy", f"sqlite:///{store}/mlflow.db", store)
     made = candidate(FEWER_CLASSES, FEWER_ENTITIES)
-    registry.rollback("1", "insults customers")
+    roll_back(registry, "1", "insults customers")
     # when it is made again, then the gate says so,
     check = checks_of(made.verdict())["rollback"]
     assert not check.passed
