@@ -25,6 +25,7 @@ from assay.cli import (
 )
 from assay.cli.command_group import CommandGroup, error_line
 from assay.cli.exit_codes import ExitCode
+from assay.corpus.extras import install_command
 from assay.corpus.storage.disk_errors import user_line
 
 # The name of a function is the name of its command; help lists the themes in this order.
@@ -104,7 +105,7 @@ def main() -> None:
         # A missing module of this package is a defect; any other belongs to an extra.
         if error.name is None or _is_installed(error.name):
             raise
-        sys.exit(print_error(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
+        sys.exit(print_error(f"{error.name} is not installed; run {install_command('train')}"))
     except Exception as error:
         if (line := user_line(error)) is None:
             raise
