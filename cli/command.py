@@ -24,6 +24,7 @@ from assay.cli import (
     training,
 )
 from assay.cli.command_group import CommandGroup, error_line
+from assay.cli.command_help import PlainCommand
 from assay.cli.exit_codes import ExitCode
 from assay.corpus.extras import install_command
 from assay.corpus.storage.disk_errors import user_line
@@ -65,11 +66,11 @@ class MainGroup(CommandGroup):
 
 app = typer.Typer(cls=MainGroup, invoke_without_command=True, **LOOK)
 for command in (command for commands in THEMES.values() for command in commands):
-    app.command()(command)
+    app.command(cls=PlainCommand)(command)
 for name, commands in GROUPS.items():
     group = typer.Typer(cls=CommandGroup, help=GROUP_HELP[name], no_args_is_help=True, **LOOK)
     for command in commands:
-        group.command()(command)
+        group.command(cls=PlainCommand)(command)
     app.add_typer(group, name=name)
 
 

@@ -38,7 +38,5 @@ def test_docbin_rows_name_the_remedy_for_what_cannot_be_read(tmp_path: Path) -> 
     path.write_bytes(b"x\x9cno DocBin")
 
     assert str(describe_file(path)) == "spaCy DocBin"
-    with pytest.raises(
-        AssayError, match=r"train\.spacy (needs spaCy; run |is damaged or not a spaCy DocBin; )"
-    ):
+    with pytest.raises(AssayError, match=r"train\.spacy (needs spaCy; run |is damaged or not a spaCy DocBin; )"):
         list(iter_rows(path))
