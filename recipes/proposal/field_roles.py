@@ -235,7 +235,7 @@ def _split(profiles: Profiles, choices: Choices) -> str | None:
             continue
         if profile.share < 1 or None in splits or len(set(splits)) < len(splits):
             raise AmbiguousError(
-                f"field {describe_values(profile)} may hold published splits: write train, validation or test in each "
+                f"field {describe_values(profile)} may hold published splits; write train, validation or test in each "
                 f"row at the source, or add --split {NONE}, so that Assay splits the rows"
             )
         return profile.name

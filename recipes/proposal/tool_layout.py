@@ -79,8 +79,9 @@ def _heads(documents: Documents, document_format: DocumentFormat, choices: Choic
     if choices.entities != NONE and _suits(documents, document_format, "tokens", reasons):
         heads = (*heads, "tokens")
     if not heads:
-        why = f": {reasons[0]}; {remedy_of(reasons[0])}" if reasons else ": no text is annotated"
-        raise AssayError(f"these are {NAMES[document_format.format]}, but they give neither classes nor entities{why}")
+        nothing = "no text is annotated; annotate some, and export again"
+        why = f"{reasons[0]}; {remedy_of(reasons[0])}" if reasons else nothing
+        raise AssayError(f"these are {NAMES[document_format.format]} without classes or entities: {why}")
     return heads
 
 

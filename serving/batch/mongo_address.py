@@ -65,7 +65,8 @@ def parse_filter(text: str | None) -> dict[str, Any]:
     try:
         values = json.loads(text)
     except ValueError as error:
-        raise AssayError(f"--filter is {text!r:.200}, which is not JSON: {error}") from error
+        example = json.dumps({"lang": "de"})
+        raise AssayError(f"--filter is {text!r:.200}, which is not JSON: {error}; write it as {example}") from error
     if not isinstance(values, dict):
         raise AssayError(f"--filter is {text!r:.200}; give a JSON object, such as {json.dumps({'lang': 'de'})}")
     return read_filter(values, "--filter")

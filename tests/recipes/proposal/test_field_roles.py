@@ -157,7 +157,7 @@ def test_find_roles_finds_published_splits_by_their_words(name: str, values: lis
 @pytest.mark.parametrize("values", [["train", "test", "extra"], ["train", "dev", "eval"], ["train", "test", None]])
 def test_find_roles_asks_about_splits_that_are_not_clear(values: list[str | None]) -> None:
     columns: Columns = {"label": ["good", "bad"], "split": values}
-    with pytest.raises(AmbiguousError, match=r"^field split \(.*\) may hold published splits: .* or add --split none"):
+    with pytest.raises(AmbiguousError, match=r"^field split \(.*\) may hold published splits; .* or add --split none"):
         roles(columns)
     found = roles(columns, Choices(split=NONE))
     assert (found.split, found.slices) == (None, ())

@@ -20,7 +20,7 @@ def test_source_settings_refuses_other_keys(override: str) -> None:
     ("override", "message"),
     [
         ("source.file.encoding=utf-99", "source.file.encoding is 'utf-99', which is not a text encoding"),
-        ("source.file.encodng=utf-8", "encodng"),
+        ("source.file.code=utf-8", "source.file.code"),
         ("source.fold_labels=maybe", "source.fold_labels"),
         ("source.tagging.scheme=bio3", "source.tagging.scheme"),
         ("source.limit=0", "source.limit"),
