@@ -94,7 +94,7 @@ def _settable_keys() -> Iterator[None]:
         yield
     except AssayError as error:
         line = str(error)
-        if re.search(r"(^| )--(set|text|label)\b", line):
+        if re.search(r"(?<!\w)--(set|text|label)\b", line):
             raise
         if key := _SOURCE_KEY.search(line):
             raise type(error)(f"{line} (here: --set {key[0]}=VALUE)") from error

@@ -1,6 +1,7 @@
 """A recipe from the data: read a sample, decide what its fields are for, and write the file."""
 
 import itertools
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from assay.recipes.proposal.data_address import published_splits, recipe_name, s
 from assay.recipes.proposal.document_layout import DocumentLayout, find_layout
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.proposed_recipe import Encoder, Proposal, recipe_lines
+from assay.recipes.proposal.questions import argument
 from assay.recipes.proposal.recipe_file import recipe_text
 from assay.recipes.proposal.row_facts import facts_of
 from assay.recipes.proposal.sample_parts import (
@@ -125,6 +127,8 @@ def propose_recipe(
     layout = _layout(sample, choices)
     rows, rejects, left_out = _read_rows(sample, layout)
     proposal = _proposal(name, sample, layout, rows, len(rejects) + len(sample.invalid), encoder)
+    if sample.whole:
+        _check_rarest(proposal)
     _write(output, address, proposal)
     return ProposedRecipe(output, proposal, sample, rejects, left_out)
 
@@ -239,6 +243,23 @@ def _proposal(
         published="train" in facts.splits and len(facts.splits) > 1,
         encoder=encoder,
     )
+
+
+def _check_rarest(proposal: Proposal) -> None:
+    """Refuse classes and labels of one row, which can be trained or tested, but not both.
+
+    Raises:
+        DataError: there is one.
+    """
+    counts = proposal.facts.classes + proposal.facts.row_labels
+    if single := [name for name, count in counts.items() if count == 1]:
+        shown, more = ", ".join(single[:MOST_SHOWN]), len(single) - MOST_SHOWN
+        leave_out = argument(f"source.no_label={json.dumps(single[:MOST_SHOWN], ensure_ascii=False)}")
+        others = f" and {more} more" if more > 0 else ""
+        raise DataError(
+            f"one row alone has {shown}{others}: too few to train and to test; add rows, leave such rows out (--set "
+            f"{leave_out}), or merge classes (--set source.label_map=...)"
+        )
 
 
 def _write(output: Path, address: str, proposal: Proposal) -> None:

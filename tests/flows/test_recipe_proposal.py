@@ -246,6 +246,16 @@ def test_propose_recipe_refuses_files_that_are_no_data_set(folder: Path) -> None
         propose_recipe("news")
 
 
+def test_propose_recipe_refuses_a_class_of_one_row(folder: Path) -> None:
+    documents = [without(number, "entities") for number in range(60)]
+    documents[3]["label"] = "rare"
+    write_jsonl(folder / "news.jsonl", documents)
+    with pytest.raises(DataError, match=r"^one row alone has rare: too few .*--set 'source\.no_label=\[\"rare\"\]'"):
+        propose_recipe("news.jsonl")
+    result, _ = proposed("news.jsonl", choices=Choices(settings={"no_label": ["rare"]}))
+    assert (result.left_out, result.proposal.rows) == (1, 59)
+
+
 def test_propose_recipe_asks_for_the_names_of_columns(folder: Path) -> None:
     lines = [f"{row(number)['text']},{row(number)['label']}\n" for number in range(60)]
     (folder / "news.csv").write_text("".join(lines))
