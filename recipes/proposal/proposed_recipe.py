@@ -109,7 +109,7 @@ def _source(proposal: Proposal) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-_SECTIONS = (
+_SECTIONS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("fields", _FIELD_COMMENTS),
     ("entity", _ENTITY_COMMENTS),
     ("parse", _PARSE_COMMENTS),
