@@ -24,7 +24,9 @@ from assay.cli import (
     training,
 )
 from assay.cli.command_group import CommandGroup, error_line
+from assay.cli.command_help import PlainCommand
 from assay.cli.exit_codes import ExitCode
+from assay.corpus.extras import install_command
 from assay.corpus.storage.disk_errors import user_line
 
 # The name of a function is the name of its command; help lists the themes in this order.
@@ -64,11 +66,11 @@ class MainGroup(CommandGroup):
 
 app = typer.Typer(cls=MainGroup, invoke_without_command=True, **LOOK)
 for command in (command for commands in THEMES.values() for command in commands):
-    app.command()(command)
+    app.command(cls=PlainCommand)(command)
 for name, commands in GROUPS.items():
     group = typer.Typer(cls=CommandGroup, help=GROUP_HELP[name], no_args_is_help=True, **LOOK)
     for command in commands:
-        group.command()(command)
+        group.command(cls=PlainCommand)(command)
     app.add_typer(group, name=name)
 
 
@@ -104,7 +106,7 @@ def main() -> None:
         # A missing module of this package is a defect; any other belongs to an extra.
         if error.name is None or _is_installed(error.name):
             raise
-        sys.exit(print_error(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
+        sys.exit(print_error(f"{error.name} is not installed; run {install_command('train')}"))
     except Exception as error:
         if (line := user_line(error)) is None:
             raise

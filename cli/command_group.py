@@ -7,15 +7,11 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
+from assay.cli.command_help import summary_of
 from assay.corpus.choice import nearest
 
 # A summary fits beside the longest name in a terminal of 80 columns.
 LONGEST_SUMMARY = 65
-
-
-def summary_of(help_text: str) -> str:
-    """Return the first line of a command's help without its full stop."""
-    return help_text.strip().partition("\n")[0].removesuffix(".")
 
 
 class CommandGroup(TyperGroup):
@@ -30,6 +26,10 @@ class CommandGroup(TyperGroup):
             rows = [(name, summary_of(command.help or "")) for name, command in commands if command is not None]
             with formatter.section(theme):
                 formatter.write_dl(rows)
+
+    def get_short_help_str(self, limit: int = 0) -> str:  # of typer, which cuts it off
+        """Return the summary, whole."""
+        return summary_of(self.help or "")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find a command; an unknown one is an error that names the nearest."""

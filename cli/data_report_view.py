@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assay.cli.console import out
+from assay.cli.terminal_layout import print_plain
 
 if TYPE_CHECKING:
     from assay.evaluation.data_report import DataReport, LabelCount, SampleRow
@@ -25,22 +26,15 @@ def print_report(report: "DataReport") -> None:
     facts.add_column(overflow="fold", max_width=width - _NAMES - 1)
     for name, line in _facts(report):
         facts.add_row(name, Text(line))
-    _print_table(facts, width)
+    print_plain(out, facts, width)
     kinds = (("class", report.classes), ("label", report.row_labels), ("entity type", report.entity_types))
     for title, labels in kinds:
         if labels:
             out.print()
-            _print_table(_labels(title, labels, report.splits), width)
+            print_plain(out, _labels(title, labels, report.splits), width)
     _print_samples(report, width)
     _print_checks(report, width)
     _print_end(report)
-
-
-def _print_table(table: Table, width: int) -> None:
-    """Print a table without the blanks that fill up its last column, so that it can be copied and compared."""
-    with out.capture() as captured:
-        out.print(table, width=width)
-    out.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _facts(report: "DataReport") -> Iterator[tuple[str, str]]:
@@ -137,7 +131,7 @@ def _print_samples(report: "DataReport", width: int) -> None:
     for row in report.samples:
         text = row.text if len(row.text) <= MOST_CHARACTERS else row.text[: MOST_CHARACTERS - 1] + "…"
         rows.add_row(*([Text(_sample_labels(row))] if names else []), Text(text))
-    _print_table(rows, width)
+    print_plain(out, rows, width)
 
 
 def _sample_labels(row: "SampleRow") -> str:

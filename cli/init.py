@@ -1,5 +1,9 @@
 """`assay init`: a recipe from the data."""
 
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,9 +11,14 @@ import typer
 from rich.table import Table
 
 from assay.cli.console import echo, out
+from assay.cli.terminal_layout import print_plain, wrapped
+from assay.corpus.errors import AssayError
 
 if TYPE_CHECKING:
     from assay.flows.recipe_proposal import ProposedRecipe
+
+_SOURCE_KEY = re.compile(r"\bsource\.(file|filter|entity|tagging|annotations|no_label|label_\w+)(\.\w+)*")
+_FIELDS = re.compile(r"\bsource\.fields\b")
 
 
 def init(
@@ -37,15 +46,19 @@ def init(
     group: Annotated[
         str | None, typer.Option(metavar="FIELD", help="Field whose rows of one value belong together, or none.")
     ] = None,
+    split: Annotated[str | None, typer.Option(metavar="FIELD", help="Field of the published split, or none.")] = None,
     encoder: Annotated[
         str | None,
         typer.Option(help="Published encoder: folder, or NAME@COMMIT. [default: a small model from scratch]"),
     ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration of a hub data set.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of files, such as windows-1252.")] = None,
-    tag_scheme: Annotated[str | None, typer.Option(help="Scheme of the tags, such as io.")] = None,
-    tag_names: Annotated[
-        str | None, typer.Option(metavar="NAME,NAME,...", help="Names of tags that are numbers, in their order.")
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Set how the data are read, such as source.file.encoding=latin-1; can be repeated.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
@@ -58,20 +71,36 @@ def init(
     from assay.flows.recipe_proposal import propose_recipe
     from assay.recipes.proposal.field_roles import Choices
     from assay.recipes.proposal.proposed_recipe import Encoder
+    from assay.recipes.proposal.source_settings import source_settings
 
     path, _, revision = (encoder or "").partition("@")
-    names = tuple(tag_names.split(",")) if tag_names else ()
-    proposed = propose_recipe(
-        data,
-        output,
-        name=name,
-        choices=Choices(text, pair, label, entities, group, tag_scheme, names, labels),
-        encoder=Encoder(path, revision or None) if path else None,
-        config=config,
-        encoding=encoding,
-        overwrite=overwrite,
-    )
+    with _settable_keys():
+        proposed = propose_recipe(
+            data,
+            output,
+            name=name,
+            choices=Choices(text, pair, label, entities, group, split, labels, source_settings(overrides or [])),
+            encoder=Encoder(path, revision or None) if path else None,
+            config=config,
+            overwrite=overwrite,
+        )
     _show(proposed)
+
+
+@contextmanager
+def _settable_keys() -> Iterator[None]:
+    """Say in errors that name a key of the source how to set it before there is a recipe."""
+    try:
+        yield
+    except AssayError as error:
+        line = str(error)
+        if re.search(r"(?<!\w)--(set|text|label)\b", line):
+            raise
+        if key := _SOURCE_KEY.search(line):
+            raise type(error)(f"{line} (here: --set {key[0]}=VALUE)") from error
+        if _FIELDS.search(line):
+            raise type(error)(f"{line} (here: --text FIELD, --label FIELD and so on)") from error
+        raise
 
 
 def _show(proposed: "ProposedRecipe") -> None:
@@ -79,11 +108,16 @@ def _show(proposed: "ProposedRecipe") -> None:
     from assay.recipes.proposal.sample_table import field_lines, summary_lines
 
     for line in summary_lines(proposed.proposal, len(proposed.sample.documents), whole=proposed.sample.whole):
-        echo(line)
+        echo(wrapped(line, ""))
+    if proposed.left_out:
+        echo(wrapped(f"{proposed.left_out:,} rows have no class, and are left out", ""))
+    for reason in proposed.reject_reasons:
+        echo(wrapped(f"rejected ({reason.count:,}): {reason.example}; {reason.remedy}", ""))
     table = Table("field", "holds", "used as", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for cells in field_lines(proposed.proposal.layout):
         table.add_row(*cells)
-    out.print(table)
+    print_plain(out, table, out.width)
+    path = shlex.quote(str(proposed.path))
     echo(f"wrote {proposed.path}")
-    echo(f"next: assay validate {proposed.path}")
-    echo(f"      assay run {proposed.path}")
+    echo(f"next: assay validate {path}")
+    echo(f"      assay run {path}")

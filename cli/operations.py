@@ -74,7 +74,7 @@ def down(store: Store = Path(".assay")) -> None:
 
 
 def deploy(
-    recipes: Annotated[list[str] | None, typer.Argument(metavar="[RECIPE]...", help="Your own recipe files.")] = None,
+    recipes: Annotated[list[str] | None, typer.Argument(metavar="RECIPE", help="Your own recipe files.")] = None,
 ) -> None:
     """Put deployments and automations on the Prefect server.
 
@@ -88,7 +88,7 @@ def deploy(
 
 
 def doctor(
-    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Recipe to check for.")] = None,
+    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE", help="Recipe to check for.")] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
     store: Store = Path(".assay"),

@@ -116,8 +116,8 @@ def reproduce(
 
 def diff(
     name: ModelName,
-    before: Annotated[str, typer.Argument(metavar="VERSION", help="Number of the first version.")],
-    after: Annotated[str, typer.Argument(metavar="VERSION", help="Number of the second version.")],
+    before: Annotated[str, typer.Argument(metavar="FIRST", help="Number of the first version.")],
+    after: Annotated[str, typer.Argument(metavar="SECOND", help="Number of the second version.")],
     as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:

@@ -95,7 +95,7 @@ def gc(
 
 
 def erase(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of rows, or of documents with their rows.")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of rows, or of documents with their rows.")],
     mlflow: Annotated[
         list[str] | None,
         typer.Option(metavar="ADDRESS", help="Another MLflow to search; can be repeated."),

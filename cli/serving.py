@@ -40,7 +40,7 @@ def serve(
         typer.Option(
             min=1,
             max=MAX_PORT,
-            help="Port for the Open Inference Protocol over gRPC; needs assay[grpc]. [default: none]",
+            help="Port for the Open Inference Protocol over gRPC; needs the extra grpc. [default: none]",
         ),
     ] = None,
     threads: Annotated[
@@ -108,7 +108,7 @@ def serve(
         str | None, typer.Option(metavar="FILE", help="Append a JSON object per request to this file; - is stdout.")
     ] = None,
     otel: Annotated[
-        bool, typer.Option("--otel", help="Send traces and metrics by OpenTelemetry (OTLP); needs assay[otel].")
+        bool, typer.Option("--otel", help="Send traces and metrics by OpenTelemetry (OTLP); needs the extra otel.")
     ] = False,
     store: Store = Path(".assay"),
 ) -> None:

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 
 from assay.cli.console import echo, out
@@ -34,6 +35,13 @@ def wrapped(text: str, indent: str) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def print_plain(console: Console, table: Table, width: int) -> None:
+    """Print a table without the blanks that fill up its last column, so that it can be copied and compared."""
+    with console.capture() as captured:
+        console.print(table, width=width)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def plain_table(*columns: str, title: str | None = None) -> Table:

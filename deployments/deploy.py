@@ -109,4 +109,7 @@ def _prefect_deploy(names: Sequence[str], files: Sequence[str]) -> None:
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # fixed
     if result.returncode:
         lines = [line.strip() for line in (result.stderr + result.stdout).splitlines() if line.strip()]
-        raise AssayError(f"prefect deploy failed: {' '.join(lines[-3:])[-600:]}")
+        last = " ".join(lines[-3:])[-600:] or "(no output)"
+        raise AssayError(
+            f"prefect deploy failed: {last}; run assay doctor, which checks the server and its version, then this again"
+        )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import RootModel
 
 from assay.corpus.errors import AssayError
+from assay.corpus.extras import install_command
 from assay.corpus.storage.disk_errors import disk_line
 from assay.deployments import reachable
 from assay.recipes.recipe import Recipe
@@ -81,7 +82,7 @@ def _installed(package: str) -> bool:
 
 def _packages(missing: list[str]) -> Diagnosis:
     if missing:
-        return Diagnosis("packages", False, f"{', '.join(missing)} not installed; run pip install 'assay[train]'")
+        return Diagnosis("packages", False, f"{', '.join(missing)} not installed; run {install_command('train')}")
     versions = (f"{name} {importlib.metadata.version(name.replace('_', '-'))}" for name in PACKAGES)
     return Diagnosis("packages", True, ", ".join(versions))
 
@@ -229,7 +230,7 @@ def _cpu() -> Diagnosis:
 def _bf16() -> str:
     if not supports_cpu():
         return ""
-    return ", bf16 by OpenVINO" if is_installed() else ", bf16 with pip install 'assay[openvino]'"
+    return ", bf16 by OpenVINO" if is_installed() else f", bf16 by {install_command('openvino')}"
 
 
 def _not_responding(what: str, shown: str, fault: str, remedy: str) -> Diagnosis:

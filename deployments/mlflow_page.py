@@ -71,7 +71,10 @@ def _wait(process: "subprocess.Popen[bytes]", address: str, log: int) -> None:
             os.lseek(log, 0, os.SEEK_SET)
             lines = os.read(log, 1 << 20).decode(errors="replace").split("\n")
             last = " ".join(" ".join(lines[-LAST_LINES:]).split())
-            raise AssayError(f"the MLflow server did not start: {last or '(no output)'}")
+            raise AssayError(
+                f"the MLflow server did not start: {last or '(no output)'}; run assay doctor, which checks the "
+                "database and the packages"
+            )
         time.sleep(POLL_S)
 
 

@@ -32,7 +32,10 @@ def rows_meeting(condition: str, columns: Mapping[str, Sequence[str | int | None
         raise AssayError(f"gate.slices.expressions: {error}") from error
     for name in kinds:
         if name not in columns:
-            raise AssayError(f"gate.slices.expressions: {condition!r} names {name!r}, which the rows do not have")
+            raise AssayError(
+                f"gate.slices.expressions: {condition!r} names {name!r}, which the rows do not have; name one of "
+                f"{', '.join(columns)}"
+            )
     frame = pd.DataFrame({name: _values(columns[name], kind) for name, kind in kinds.items()})
     # Unparsing gives one line, whatever the white space in the recipe.
     matches = frame.eval(ast.unparse(parse_condition(condition)), engine="python")

@@ -1,9 +1,11 @@
 """A recipe from the data: read a sample, decide what its fields are for, and write the file."""
 
 import itertools
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +13,40 @@ from pydantic import TypeAdapter
 
 from assay.corpus.documents.document_reader import DocumentReader, Reject
 from assay.corpus.documents.raw_document import Document, InvalidRow
-from assay.corpus.documents.reject_reasons import count_reasons
+from assay.corpus.documents.reject_reasons import RejectReason, count_reasons
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
+from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.files import find_files
 from assay.corpus.sources.hub import newest_commit, published_names
+from assay.corpus.sources.recognition import describe_file
 from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.sample_baselines import class_baselines, entity_baseline, row_label_baselines
-from assay.recipes.loader import load_recipe
+from assay.recipes.loader import parse_recipe
 from assay.recipes.proposal.data_address import published_splits, recipe_name, source_at, split_of_name
 from assay.recipes.proposal.document_layout import DocumentLayout, find_layout
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.proposed_recipe import Encoder, Proposal, recipe_lines
+from assay.recipes.proposal.questions import argument
 from assay.recipes.proposal.recipe_file import recipe_text
 from assay.recipes.proposal.row_facts import facts_of
+from assay.recipes.proposal.sample_parts import (
+    SamplePart,
+    check_fields_everywhere,
+    check_first_line,
+    check_parts_agree,
+)
+from assay.recipes.proposal.source_settings import READING
 from assay.recipes.proposal.suitable_settings import SampleScores
 from assay.recipes.source_section import Source
+from assay.recipes.yaml_values import read_yaml
 from assay.runs.source_access import open_source, source_name
 
 # A sample of this many documents per file or published split shows the fields; more would take longer and show no more.
 SAMPLE = 10_000
 MOST_REJECTED = 0.1
+MOST_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -39,9 +54,18 @@ class Sample:
     """Documents of a source, in equal shares of its files or published splits."""
 
     source: Mapping[str, Any]
-    documents: Sequence[Document]
-    invalid: Sequence[InvalidRow]
+    parts: Sequence[SamplePart]
     whole: bool  # whether these are all documents
+
+    @cached_property
+    def documents(self) -> list[Document]:
+        """The documents of all parts."""
+        return [document for part in self.parts for document in part.documents]
+
+    @cached_property
+    def invalid(self) -> list[InvalidRow]:
+        """The rows of all parts that could not be read."""
+        return [row for part in self.parts for row in part.invalid]
 
     @property
     def values(self) -> list[Mapping[str, Any]]:
@@ -57,6 +81,12 @@ class ProposedRecipe:
     proposal: Proposal
     sample: Sample
     rejects: Sequence[Reject]
+    left_out: int  # rows without a class
+
+    @property
+    def reject_reasons(self) -> list[RejectReason]:
+        """The most frequent reasons for which rows could not be read."""
+        return _reasons(self.sample, self.rejects, most=3)
 
 
 def propose_recipe(
@@ -67,7 +97,6 @@ def propose_recipe(
     choices: Choices = Choices(),  # noqa: B008  # frozen
     encoder: Encoder | None = None,
     config: str | None = None,
-    encoding: str | None = None,
     overwrite: bool = False,
 ) -> ProposedRecipe:
     """Write a recipe for the data at an address.
@@ -79,7 +108,6 @@ def propose_recipe(
         choices: fields whose role the user has decided.
         encoder: a published encoder. None: a small model from scratch.
         config: configuration of a hub data set.
-        encoding: encoding of files that are not UTF-8.
         overwrite: whether to replace an existing file.
 
     Raises:
@@ -90,17 +118,19 @@ def propose_recipe(
     output = output or Path(f"{name}.yaml")
     if output.exists() and not overwrite:
         raise AssayError(f"{output} exists; choose another --output or --name, or add --overwrite")
-    source = source_at(address)
-    if encoding is not None and source["kind"] == "files":
-        source["file"] = {"encoding": encoding}
+    source = source_at(address) | {key: choices.settings[key] for key in READING if key in choices.settings}
+    if config is not None and source["kind"] != "hub":
+        raise AssayError(f"--config is for data sets of the hub, but {address} is none; leave it out")
     sample = read_sample(source, config)
     if not sample.documents:
         raise DataError(_nothing_read(sample))
-    layout = find_layout(sample.values, choices)
-    rows, rejects = _read_rows(sample, layout)
+    layout = _layout(sample, choices)
+    rows, rejects, left_out = _read_rows(sample, layout)
     proposal = _proposal(name, sample, layout, rows, len(rejects) + len(sample.invalid), encoder)
+    if sample.whole:
+        _check_rarest(proposal)
     _write(output, address, proposal)
-    return ProposedRecipe(output, proposal, sample, rejects)
+    return ProposedRecipe(output, proposal, sample, rejects, left_out)
 
 
 def read_sample(source: Mapping[str, Any], config: str | None = None) -> Sample:
@@ -111,15 +141,37 @@ def read_sample(source: Mapping[str, Any], config: str | None = None) -> Sample:
     """
     if source["kind"] == "hub":
         source = _pinned({**source, **({"config": config} if config else {})})
-    documents: list[Document] = []
-    invalid: list[InvalidRow] = []
+    parts: list[SamplePart] = []
     whole = True
-    for part in _parts(source):
-        taken = list(itertools.islice(open_source(part, [], check_format=False), SAMPLE + 1))
+    for name, section in _sections(source):
+        taken = list(itertools.islice(open_source(section, [], check_format=False), SAMPLE + 1))
         whole = whole and len(taken) <= SAMPLE
-        documents += [item for item in taken[:SAMPLE] if isinstance(item, Document)]
-        invalid += [item for item in taken[:SAMPLE] if isinstance(item, InvalidRow)]
-    return Sample(source, documents, invalid, whole)
+        documents = [item for item in taken[:SAMPLE] if isinstance(item, Document) and not item.filtered]
+        invalid = [item for item in taken[:SAMPLE] if isinstance(item, InvalidRow)]
+        parts.append(SamplePart(name, documents, invalid))
+    return Sample(source, parts, whole)
+
+
+def _layout(sample: Sample, choices: Choices) -> DocumentLayout:
+    """Return the layout of the sample, whose parts must agree.
+
+    Raises:
+        AmbiguousError: the sample can be read in more than one way.
+        AssayError: the parts differ in their fields, there is no text, or nothing to learn.
+    """
+    check_parts_agree(sample.parts)
+    if sample.source["kind"] == "files" and choices.text is None:
+        for part in sample.parts:
+            if part.documents and _is_table(part.name, sample.source):
+                check_first_line(part)
+    layout = find_layout(sample.values, choices)
+    check_fields_everywhere(sample.parts, layout)
+    return layout
+
+
+def _is_table(path: str, source: Mapping[str, Any]) -> bool:
+    settings = FileSettings.model_validate(source.get("file", {}))
+    return all(describe_file(file, settings).kind == "table" for file in find_files({path: "all"}))
 
 
 def _pinned(source: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,17 +184,20 @@ def _pinned(source: Mapping[str, Any]) -> dict[str, Any]:
     return {**source, **({"revision": revision} if revision else {}), "splits": splits}
 
 
-def _parts(source: Mapping[str, Any]) -> Iterator[Source]:
-    """Yield a section for each file or published split."""
+def _sections(source: Mapping[str, Any]) -> Iterator[tuple[str, Source]]:
+    """Yield name and section of each file or published split."""
     key = {"files": "paths", "hub": "splits"}.get(source["kind"])
-    for choice in [source] if key is None else [{**source, key: {name: split}} for name, split in source[key].items()]:
-        limit = {} if key else {"limit": SAMPLE + 1}
-        section: Source = TypeAdapter(Source).validate_python({**choice, **limit})
-        yield section
+    adapter: TypeAdapter[Source] = TypeAdapter(Source)
+    if key is None:
+        section = adapter.validate_python({**source, "limit": SAMPLE + 1})
+        yield source_name(section), section
+        return
+    for name, split in source[key].items():
+        yield name, adapter.validate_python({**source, key: {name: split}})
 
 
-def _read_rows(sample: Sample, layout: DocumentLayout) -> tuple[list[Example], list[Reject]]:
-    """Read the sample as the recipe will.
+def _read_rows(sample: Sample, layout: DocumentLayout) -> tuple[list[Example], list[Reject], int]:
+    """Read the sample as the recipe will; return rows, rejects, and the number of rows without a class.
 
     Raises:
         DataError: more rows are rejected than a recipe should accept.
@@ -163,7 +218,9 @@ def _read_rows(sample: Sample, layout: DocumentLayout) -> tuple[list[Example], l
     refused_rows = len(rejects) + len(sample.invalid)
     if refused_rows > MOST_REJECTED * (len(rows) + refused_rows):
         raise DataError(_too_many_rejects(sample, rows, rejects))
-    return rows, rejects
+    if not rows:
+        raise DataError("no row of the sample has a class; name the field that holds it with --label FIELD")
+    return rows, rejects, reader.no_label
 
 
 def _proposal(
@@ -183,34 +240,55 @@ def _proposal(
         rows=len(rows),
         scores=scores,
         reject_share=math.ceil(share * 100 + 1) / 100 if share > 0.005 else 0.0,
-        published={"train", "test"} <= set(facts.splits),
+        published="train" in facts.splits and len(facts.splits) > 1,
         encoder=encoder,
     )
+
+
+def _check_rarest(proposal: Proposal) -> None:
+    """Refuse classes and labels of one row, which can be trained or tested, but not both.
+
+    Raises:
+        DataError: there is one.
+    """
+    counts = proposal.facts.classes + proposal.facts.row_labels
+    if single := [name for name, count in counts.items() if count == 1]:
+        shown, more = ", ".join(single[:MOST_SHOWN]), len(single) - MOST_SHOWN
+        leave_out = argument(f"source.no_label={json.dumps(single[:MOST_SHOWN], ensure_ascii=False)}")
+        others = f" and {more} more" if more > 0 else ""
+        raise DataError(
+            f"one row alone has {shown}{others}: too few to train and to test; add rows, leave such rows out (--set "
+            f"{leave_out}), or merge classes (--set source.label_map=...)"
+        )
 
 
 def _write(output: Path, address: str, proposal: Proposal) -> None:
     """Write the recipe, which must load: nothing is left if it does not."""
     head = [f"Written by assay init {address}. Every other key has a default: see the reference of recipes.",
             f"  assay validate {output}", f"  assay run {output}"]  # fmt: skip
+    text = recipe_text(head, recipe_lines(proposal))
+    parse_recipe(read_yaml(text), str(output))
     with atomic_path(output) as partial:
-        partial.write_text(recipe_text(head, recipe_lines(proposal)), encoding="utf-8")
-        load_recipe(partial)
+        partial.write_text(text, encoding="utf-8")
 
 
 def _nothing_read(sample: Sample) -> str:
-    source = next(_parts(sample.source))
+    names = ", ".join(part.name for part in sample.parts[:MOST_SHOWN])
     if sample.invalid:
         first = sample.invalid[0]
-        return (
-            f"no row of {source_name(source)} could be read; row {first.id}: {first.reason}; {remedy_of(first.reason)}"
-        )
-    return f"{source_name(source)} is empty: it has no rows to look at"
+        return f"{names}: no row could be read; row {first.id}: {first.reason}; {remedy_of(first.reason)}"
+    return f"{names}: there are no rows to look at; name data with rows"
 
 
 def _too_many_rejects(sample: Sample, rows: Sequence[Example], rejects: Sequence[Reject]) -> str:
-    reasons = [(row_id, reason) for row_id, reason, _ in rejects] + [(row.id, row.reason) for row in sample.invalid]
-    [reason] = count_reasons(reasons, most=1)
+    [reason] = _reasons(sample, rejects, most=1)
+    count = len(rejects) + len(sample.invalid)
     return (
-        f"{len(reasons)} of {len(rows) + len(reasons)} rows of the sample cannot be read, most often ({reason.count}): "
+        f"{count} of {len(rows) + count} rows of the sample cannot be read, most often ({reason.count}): "
         f"{reason.example}; {reason.remedy}"
     )
+
+
+def _reasons(sample: Sample, rejects: Sequence[Reject], most: int) -> list[RejectReason]:
+    reasons = [(row_id, reason) for row_id, reason, _ in rejects] + [(row.id, row.reason) for row in sample.invalid]
+    return count_reasons(reasons, most)

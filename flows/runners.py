@@ -12,6 +12,7 @@ from typing import Any
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from assay.corpus.errors import AssayError
+from assay.corpus.extras import install_command
 
 RUNNER, CPUS, GPUS = "ASSAY_RUNNER", "ASSAY_TASK_CPUS", "ASSAY_TASK_GPUS"
 
@@ -36,7 +37,7 @@ def task_runner(where: str) -> Any:
         try:
             from prefect_ray import RayTaskRunner
         except ImportError as error:
-            raise AssayError(f"the runner {where!r} needs Ray; run pip install 'assay[ray]'") from error
+            raise AssayError(f"the runner {where!r} needs Ray; run {install_command('ray')}") from error
         return RayTaskRunner(address=rest) if rest else RayTaskRunner(init_kwargs={"include_dashboard": False})
     raise AssayError(f"{where!r} is not a runner; write threads:4, ray, or ray:ADDRESS")
 

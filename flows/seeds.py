@@ -78,6 +78,9 @@ def train_across_seeds(recipe: Recipe, seeds: Sequence[int], store: Path = Path(
     scores = {}
     for trial in trials:
         if trial.score is None:
-            raise AssayError(f"the training with seed {trial.number} has no score: {trial.why}")
+            raise AssayError(
+                f"the training with seed {trial.number} has no score: {trial.why}; lower training.learning_rate, or "
+                "run it again"
+            )
         scores[trial.number] = trial.score
     return SeedScores(scores=scores)

@@ -32,8 +32,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise AssayError(f"{file} is not valid YAML: {describe_yaml_error(error)}") from error
     if not isinstance(values, dict):
         raise AssayError(f"{file} is not a mapping of keys; write KEY: VALUE lines, as the recipes in {SHIPPED} do")
-    for override in overrides:
-        _apply_override(values, override)
+    apply_overrides(values, overrides)
     return parse_recipe(values, str(file))
 
 
@@ -75,6 +74,16 @@ def find_recipe(path: str | Path) -> Path:
         return shipped
     names = ", ".join(sorted(recipe.stem for recipe in SHIPPED.glob("*.yaml")))
     raise AssayError(f"{path} is neither a file nor a shipped recipe; check the path, or name one of {names}")
+
+
+def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Change the keys of a recipe as `KEY=VALUE` says.
+
+    Raises:
+        AssayError: an override is no such text, or its value is not YAML.
+    """
+    for override in overrides:
+        _apply_override(values, override)
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:

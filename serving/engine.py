@@ -20,6 +20,7 @@ from typing import Self
 from tokenizers import Tokenizer
 
 from assay.corpus.errors import AssayError
+from assay.corpus.extras import install_command
 from assay.serving.bundle import TOKENIZER, Bundle, BundleManifest, GoldenRow, Precision
 from assay.serving.cpu import available_threads, cpu_class, cpu_flags, saturates_int8
 from assay.serving.decoding import Floats
@@ -297,7 +298,7 @@ def serving_precision(manifest: BundleManifest) -> Precision:
         return manifest.precision
     if is_installed():
         return "bf16"
-    _log.info("this CPU would predict faster in bf16: pip install 'assay[openvino]'")
+    _log.info("this CPU would predict faster in bf16: run %s", install_command("openvino"))
     return manifest.precision
 
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from assay.corpus.errors import AssayError, first_line
+from assay.corpus.extras import install_command
 from assay.serving.cpu import available_threads, computes_bf16, cpu_flags, cpu_vendor
 
 PACKAGE = "onnxruntime_ep_openvino"
@@ -55,7 +56,7 @@ def add_bf16(options: Any, threads: int | None = None) -> None:
 
 def _devices() -> list[Any]:
     if not is_installed():
-        raise AssayError("bf16 needs OpenVINO: pip install 'assay[openvino]'")
+        raise AssayError(f"bf16 needs OpenVINO; run {install_command('openvino')}")
     # Imported here, since `assay doctor` only asks whether the package is installed.
     import onnxruntime_ep_openvino as openvino
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from assay.corpus.errors import AssayError, first_line
+from assay.corpus.extras import install_command
 from assay.corpus.storage.atomic import atomic_folder
 from assay.corpus.storage.disk_errors import check_database
 from assay.serving.bundle import Bundle
@@ -86,7 +87,7 @@ class RegistryClient:
             from mlflow import MlflowClient
         except ImportError as error:
             raise AssayError(
-                'models:/ addresses need mlflow, which is not installed; pip install "assay[registry]"'
+                f"models:/ addresses need mlflow, which is not installed; run {install_command('registry')}"
             ) from error
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
         if uri.startswith(SQLITE):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.corpus.errors import AssayError, first_line
+from assay.corpus.extras import install_command
 from assay.serving.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _errors(what: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise AssayError(f'{what}: {error.name} is not installed; pip install "assay[registry]"') from None
+        raise AssayError(f"{what}: {error.name} is not installed; run {install_command('registry')}") from None
     except AssayError:
         raise
     except Exception as error:  # noqa: BLE001  # the library raises its own errors and those of cryptography and json

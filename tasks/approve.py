@@ -154,5 +154,8 @@ def _pending_version(registry: ModelRegistry, number: str | None) -> Version:
     version = registry.version(number)
     if version.number not in {pending_version.number for pending_version in pending}:
         details = f" ({version.approval})" if version.approval else ""
-        raise AssayError(f"{version.address} does not wait for approval: it is {version.outcome}{details}")
+        raise AssayError(
+            f"{version.address} does not wait for approval: it is {version.outcome}{details}; assay show "
+            f"{registry.name}/{version.number} shows its verdict"
+        )
     return version

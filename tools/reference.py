@@ -1,6 +1,7 @@
 """Write the reference pages of the docs, for recipe keys and commands: `python -m tools.reference`."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ def commands_page() -> str:
 
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="assay", title="assay")
-    return COMMANDS_HEAD + text.partition("\n\n")[2].rstrip() + "\n"
+    # typer adds the type of Python to the name of an argument.
+    plain = re.sub(r"^(\* `[A-Z/\[\]]+) <[^`]+>`", r"\1`", text.partition("\n\n")[2], flags=re.MULTILINE)
+    return COMMANDS_HEAD + plain.rstrip() + "\n"
 
 
 def json_page() -> str:

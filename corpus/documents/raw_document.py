@@ -11,11 +11,16 @@ MAX_DEPTH = 6
 # Names of the splits, as published data sets write them.
 SPLIT_ALIASES = {
     "train": "train",
+    "training": "train",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
+    "development": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
     "test": "test",
+    "testing": "test",
 }
 
 

@@ -80,12 +80,8 @@ class RowLabels:
         """Return the list in a cell: delimited, or written as JSON or Python writes a list."""
         if self._format.label_separator is not None:
             return [part.strip() for part in text.split(self._format.label_separator) if part.strip()]
-        if text.strip().startswith("["):
-            for parse in (json.loads, ast.literal_eval):
-                try:
-                    return parse(text)
-                except (ValueError, SyntaxError, MemoryError, RecursionError):
-                    continue
+        if (items := written_list(text)) is not None:
+            return items
         raise UnreadableError(f"{name} is not a list of labels", text)
 
     def _check_left_out(self, value: Any, name: str) -> None:
@@ -99,6 +95,17 @@ class RowLabels:
         if self._format.fold_labels and label not in names.values():
             label = class_label(folded(label), name, names, self._used)
         return label
+
+
+def written_list(text: str) -> Any:
+    """Return the list that a cell holds in the notation of JSON or Python; None if it holds none."""
+    if text.strip().startswith("["):
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                return parse(text.strip())
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                continue
+    return None
 
 
 def label_fields(document_format: DocumentFormat) -> list[str]:

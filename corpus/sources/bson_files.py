@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.errors import AssayError, first_line
+from assay.corpus.extras import install_command
 from assay.corpus.sources.file_description import FileDescription
 from assay.corpus.sources.lines import NumberedRow, Row
 from assay.corpus.sources.mongo_connection import bson_options
@@ -25,7 +26,7 @@ def bson_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow]
     try:
         import bson
     except ImportError:
-        raise AssayError(f"{path} needs pymongo; pip install 'assay[mongo]'") from None
+        raise AssayError(f"{path} needs pymongo; run {install_command('mongo')}") from None
     options = bson_options()
     with open_stream(path, packed=description.packed) as file:
         for number, content in enumerate(_documents(path, file), start=1):

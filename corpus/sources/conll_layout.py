@@ -14,6 +14,9 @@ COMMENT = re.compile(r"#\s*([\w.-]+) = (.*)")
 TAG = re.compile(r"O|[BIESLUMW]-\S+")
 SUFFIXES = (".conll", ".bio", ".iob", ".iob2", ".bioes")
 NEARLY_ALL = 0.95
+# Tags without a prefix: names, most of them O.
+TYPE = re.compile(r"[A-Za-z][\w.-]*")
+LEAST_LINES, LEAST_OUTSIDE, MOST_TYPES = 10, 0.3, 50
 
 
 def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: bool) -> ConllLayout | None:
@@ -37,7 +40,7 @@ def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: 
     rows = [row for row in rows if len(row) == width]
     if width < 2 or count < NEARLY_ALL * len(lines):
         return None
-    if not required and not (_is_tag(rows[0][-1]) and _are_tags(rows, -1)):
+    if not required and not _shows_tags(rows):
         return None
     columns = _columns(path, rows, settings)
     has_tags = "tags" in columns and _are_tags(rows, columns["tags"])
@@ -68,6 +71,8 @@ def _columns(path: Path, rows: Sequence[Sequence[str]], settings: FileSettings) 
     if settings.columns:
         return {name: _index(path, name, number, width) for name, number in settings.columns.items()}
     numbered = width > 2 and rows[0][0] in ("0", "1") and all(row[0].isdecimal() for row in rows)
+    if not numbered and not _are_tags(rows, -1) and _are_prefixed(rows, 0):
+        return {"tokens": width - 1, "tags": 0}
     # GermEval numbers its tokens, and gives nested entities a second column of tags.
     nested = numbered and width == 4 and _are_tags(rows, 2) and _are_tags(rows, 3)
     return {"tokens": 1 if numbered else 0, "tags": 2 if nested else width - 1}
@@ -78,6 +83,21 @@ def _index(path: Path, name: str, number: int, width: int) -> int:
     if not 0 <= index < width:
         raise AssayError(f"source.file.columns.{name} is {number}, but {path} has {width} columns; name one of them")
     return index
+
+
+def _shows_tags(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the last or first column of lines holds tags, or names of types (scheme IO) among many O."""
+    if _is_tag(rows[0][-1]) and _are_tags(rows, -1):
+        return True
+    types = Counter(row[-1].strip() for row in rows)
+    many = len(rows) >= LEAST_LINES and types["O"] >= LEAST_OUTSIDE * len(rows)
+    bare = many and 1 < len(types) <= MOST_TYPES and all(map(TYPE.fullmatch, types))
+    return bare or _are_prefixed(rows, 0)
+
+
+def _are_prefixed(rows: Sequence[Sequence[str]], index: int) -> bool:
+    """Return whether a column holds tags, some of which name a type."""
+    return _are_tags(rows, index) and any("-" in row[index] for row in rows)
 
 
 def _is_tag(cell: str) -> bool:

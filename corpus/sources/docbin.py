@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.errors import AssayError
+from assay.corpus.extras import install_command
 from assay.corpus.sources.lines import NumberedRow, Row
 
 
@@ -21,7 +22,7 @@ def docbin_rows(path: Path) -> Iterator[NumberedRow]:
         import spacy
         from spacy.tokens import DocBin
     except ImportError:
-        raise AssayError(f"{path} needs spaCy; pip install 'assay[spacy]', or export JSON lines") from None
+        raise AssayError(f"{path} needs spaCy; run {install_command('spacy')}, or export JSON lines") from None
     try:
         # Texts and spans need no language.
         vocabulary = spacy.blank("xx").vocab

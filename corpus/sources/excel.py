@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.errors import AssayError, first_line
+from assay.corpus.extras import install_command
 from assay.corpus.sources.lines import NumberedRow
 from assay.corpus.sources.table_layout import column_names
 
@@ -54,7 +55,7 @@ def _open(path: Path, file: BinaryIO) -> Any:
     try:
         import openpyxl
     except ImportError:
-        raise AssayError(f"{path} needs openpyxl; pip install 'assay[excel]', or save it as CSV") from None
+        raise AssayError(f"{path} needs openpyxl; run {install_command('excel')}, or save it as CSV") from None
     try:
         with warnings.catch_warnings():
             # openpyxl warns of parts that it does not keep, such as data validation.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer
 
 from assay.corpus.errors import first_line
+from assay.corpus.extras import install_command
 
 if TYPE_CHECKING:
     from bson.json_util import JSONOptions
@@ -111,7 +112,9 @@ def _read(value: dict[str, Any]) -> Any:
     try:
         from bson import json_util
     except ImportError:
-        raise ValueError(f"{value!r:.200} needs pymongo, which is not installed; pip install 'assay[mongo]'") from None
+        raise ValueError(
+            f"{value!r:.200} needs pymongo, which is not installed; run {install_command('mongo')}"
+        ) from None
     try:
         decoded = json_util.object_hook(value, _options())
     except Exception as error:  # pymongo's decoder checks little: malformed values fail where they are used

@@ -140,15 +140,21 @@ def _matches(pattern: str, split_name: str) -> Iterator[tuple[Path, str]]:
 
 
 def glob_files(pattern: str) -> list[Path]:
-    """Return the files that a pattern matches, sorted."""
+    """Return the files that a pattern matches, sorted, without locks that a program holds on an open file."""
     # Path.glob rejects absolute patterns.
-    return sorted(file for file in map(Path, glob.glob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
+    files = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207
+    return sorted(file for file in files if file.is_file() and not file.name.startswith("~$"))
 
 
 def _require_match(pattern: str, paths: list[Path]) -> list[Path]:
     if not paths:
-        raise AssayError(f"source.paths names {pattern!r}, but there is no such file; check the path or glob")
+        raise AssayError(f"source.paths names {pattern!r}, but there is no such file{_here(pattern)}; check the path")
     return paths
+
+
+def _here(pattern: str) -> str:
+    """Return the current folder, which a relative path starts from."""
+    return "" if is_remote(pattern) or Path(pattern).expanduser().is_absolute() else f" below {Path.cwd()}"
 
 
 def _short_names(files: list[Path]) -> dict[Path, str]:

@@ -33,6 +33,11 @@ def describe_folder(folder: Path) -> FileDescription:
     )
 
 
+def is_hidden(path: Path) -> bool:
+    """Return whether a path is hidden, or what programs leave beside files: locks of Office, copies of macOS."""
+    return any(part.startswith((".", "~$")) or part == "__MACOSX" for part in path.parts if part not in (".", ".."))
+
+
 def is_jointbert(folder: Path) -> bool:
     """Return whether a folder holds the words and the tags of JointBERT's data."""
     return (folder / TOKENS).is_file() and (folder / TAGS).is_file()

@@ -62,7 +62,8 @@ def no_list(path: Path, names: Sequence[str], rows: str | None = None) -> AssayE
     problem = f"no list {rows!r}" if rows else "no list of rows"
     return AssayError(
         f"{path} holds an object with {problem}; its fields are {', '.join(names[:MOST_NAMES])}; "
-        "name the list in source.file.rows, such as data or result.items; write . where the object is a row itself"
+        "name the list in source.file.rows, such as data or result.items; write . where the object is a row itself, "
+        "and columns row by row (pandas: to_json(orient='records'))"
     )
 
 

@@ -141,7 +141,12 @@ def _describe_table(start: FileStart, text: str, settings: FileSettings, common:
         return FileDescription(kind="table", table=layout, notes=notes, **common)
     begins = f"it begins with {text.strip().splitlines()[0][:50]!r}"
     if name.endswith(JSON_SUFFIXES):
-        raise AssayError(f"{path} holds no JSON: {begins}; check the file, or set source.file.kind")
+        raise AssayError(
+            f"{path} holds no JSON objects: {begins}; write one object per row, such as "
+            '{"text": "…", "label": "…"}, or set source.file.kind'
+        )
+    if text.startswith("__label__"):
+        raise AssayError(f"{path} is a file of fastText; write a table with the columns label and text")
     raise AssayError(
         f"{path} is of an unknown kind: {begins}; set source.file.kind (table, if that line holds column names), or "
         f"name a file of {READ}"

@@ -24,7 +24,11 @@ def atomic_path(target: Path, folder: Path | None = None) -> Iterator[Path]:
     folder = folder or target.parent
     target.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=folder)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=folder)
+    except OSError as error:
+        error.filename = str(target)  # the name that the user knows
+        raise
     partial = Path(name)
     try:
         os.close(handle)

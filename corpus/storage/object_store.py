@@ -14,6 +14,7 @@ from typing import Any
 import fsspec
 
 from assay.corpus.errors import AssayError, first_line
+from assay.corpus.extras import install_command
 from assay.corpus.storage.digest import digest_file
 
 VARIABLE = "ASSAY_SHARED_STORE"
@@ -115,7 +116,7 @@ class SharedStore:
         except Exception as error:  # each driver has kinds of errors of its own
             raise AssayError(
                 f"{VARIABLE}={self.address} is not responding correctly ({type(error).__name__}: {first_line(error)}); "
-                "check the address and the credentials; s3:// needs pip install 'assay[s3]'"
+                f"check the address and the credentials; for s3:// run {install_command('s3')}"
             ) from error
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.errors import AssayError, first_line
+from assay.corpus.extras import install_command
 from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.cache import user_cache
 from assay.corpus.storage.disk_errors import disk_line
@@ -126,7 +127,9 @@ def _remote_errors(address: str) -> Iterator[None]:
     except AssayError:
         raise
     except ImportError as error:
-        raise AssayError(f"{address} needs {error.name or 'a package'}; pip install 'assay[s3]' for s3://") from error
+        raise AssayError(
+            f"{address} needs {error.name or 'a package'}; for s3:// run {install_command('s3')}"
+        ) from error
     except Exception as error:  # each driver raises its own error types
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise AssayError(disk_line(error, copies())) from error

@@ -150,7 +150,7 @@ def read_window(
         cause = None if window.address.startswith(PREFIX) else _diagnosis(window, recipe)
         other_versions = f"{counts.other_versions} rows of other versions" if counts.other_versions else ""
         why = other_versions or cause or counts.faults or "it is empty"
-        raise DataError(f"the window {window.address} has no rows to compare: {why}")
+        raise DataError(f"the window {window.address} has no rows to compare: {why}; name a window with such rows")
     return statistics, counts
 
 

@@ -202,7 +202,7 @@ class GateContext(Generic[V]):
             AssayError: there is no champion, or its bundle differs from the registered one.
         """
         if self.opponent is None:
-            raise AssayError(f"{self.recipe.registry.name} has no champion yet")
+            raise AssayError(f"{self.recipe.registry.name} has no champion yet; promote a version first")
         return self._versions.fetch(self.opponent, self._folder / BUNDLE)
 
     @cached_property

@@ -1,14 +1,16 @@
 """The source of a recipe from an address as people type it: files, a folder, a collection, a data set of the hub."""
 
+import os
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from assay.corpus.documents.raw_document import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.files import glob_files
-from assay.corpus.sources.folders import describe_folder, parts_of
+from assay.corpus.sources.folders import describe_folder, is_hidden, parts_of
 from assay.corpus.sources.hub import SAVED_BY_DATASETS
 from assay.corpus.sources.recognition import describe_file, has_known_name
 from assay.corpus.storage.remote_files import is_remote
@@ -17,10 +19,13 @@ FORMS = (
     "a file, a folder, a glob, owner/name of the hub (with @COMMIT), mongo:env:VARIABLE/DATABASE/COLLECTION, or "
     "mongodb://HOST/DATABASE.COLLECTION"
 )
+MOST_SHOWN = 5
 _MONGO_BY_VARIABLE = re.compile(r"(?:mongo:)?(?P<uri>env:\w+)/(?P<database>[^/.]+)[/.](?P<collection>.+)")
 _MONGO = re.compile(r"(?P<uri>mongodb(?:\+srv)?://[^/]+)/(?P<database>[^/.?]+)[/.](?P<collection>[^?]+)")
 _HUB = re.compile(r"(?:hub:)?(?P<path>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?")
 _WORDS = re.compile(r"[^a-z0-9]+")
+# Beside a validation split, these words mean the test split; alone, the validation split.
+_EVALUATION = {"eval", "evaluation"}
 
 
 def source_at(address: str) -> dict[str, Any]:
@@ -34,6 +39,7 @@ def source_at(address: str) -> dict[str, Any]:
             return {"kind": "mongo", **_without_password(match.groupdict())}
     path = Path(address).expanduser()
     if address and path.is_dir():
+        _check_readable(path)
         if any((path / name).is_file() for name in SAVED_BY_DATASETS):
             return {"kind": "hub", "path": address}
         return {"kind": "files", "paths": _set_of_rows(path) or _split_of_files(_files_in(path), path)}
@@ -44,7 +50,9 @@ def source_at(address: str) -> dict[str, Any]:
             return {"kind": "files", "paths": published_splits(_named_splits(files)) or {address: "all"}}
     elif match := _HUB.fullmatch(address):
         return {"kind": "hub", **{key: value for key, value in match.groupdict().items() if value}}
-    raise AssayError(f"{address}: there is no such data; name {FORMS}")
+    if address and path.exists():
+        raise AssayError(f"{address} is neither a file nor a folder; copy its rows into a file")
+    raise AssayError(f"{address or repr(address)}: there is no such data; name {FORMS}")
 
 
 def split_of_name(name: str) -> str | None:
@@ -57,7 +65,9 @@ def recipe_name(address: str) -> str:
     """Return a name for a recipe, after the last part of the address without its ending."""
     last = re.split(r"[/.]", address)[-1] if address.startswith(("mongo", "env:")) else Path(address.split("@")[0]).name
     stem = last.partition(".")[0] or last
-    return _WORDS.sub("-", stem.lower()).strip("-")[:100] or "recipe"
+    # Letters without their marks: ö is o, ß is ss.
+    letters = unicodedata.normalize("NFKD", stem.casefold()).encode("ascii", "ignore").decode()
+    return _WORDS.sub("-", letters).strip("-")[:100] or "recipe"
 
 
 def published_splits(names: Mapping[str, str]) -> dict[str, str] | None:
@@ -89,15 +99,40 @@ def _set_of_rows(folder: Path) -> dict[str, str] | None:
 
 
 def _files_in(folder: Path) -> list[str]:
-    files = [str(path) for path in sorted(folder.rglob("*")) if path.is_file() and _is_readable(path)]
-    if not files:
-        raise AssayError(f"{folder} holds no file of a known kind; name {FORMS}")
-    return files
+    found = sorted(_visible_files(folder))
+    if files := [str(path) for path in found if _is_readable(path)]:
+        return files
+    folders = sorted({path.parent.name for path in found if path.suffix == ".txt"})
+    if len(folders) > 1:
+        raise AssayError(
+            f"{folder} holds a text in each .txt file, in the folders {', '.join(folders[:MOST_SHOWN])}; Assay reads "
+            "files of rows: write a table with the text and its folder in each row"
+        )
+    raise AssayError(f"{folder} holds no file of a known kind; name {FORMS}")
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of the folders in it, without hidden ones.
+
+    Raises:
+        AssayError: one of the folders cannot be read.
+    """
+    for path in sorted(folder.iterdir()):
+        if is_hidden(Path(path.name)):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            _check_readable(path)
+            yield from _visible_files(path)
+        elif path.is_file():
+            yield path
+
+
+def _check_readable(folder: Path) -> None:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise AssayError(f"{folder} cannot be read; check its permissions")
 
 
 def _is_readable(path: Path) -> bool:
-    if path.name.startswith("."):
-        return False
     if has_known_name(path):
         return True
     try:
@@ -118,7 +153,20 @@ def _named_splits(files: list[str], folder: Path | None = None) -> dict[str, str
         path = Path(file)
         inner = path.parent.name if folder is not None and path.parent != folder else ""
         splits[file] = split_of_name(path.name) or split_of_name(inner) or "all"
-    return splits
+    return _with_evaluation(splits)
+
+
+def _with_evaluation(splits: dict[str, str]) -> dict[str, str]:
+    """Let files named after an evaluation be the test split where another split is for validation."""
+    evaluation = {file for file, split in splits.items() if split == "validation" and _is_evaluation(file)}
+    validation = {file for file, split in splits.items() if split == "validation"} - evaluation
+    if "test" in splits.values() or not validation:
+        return splits
+    return splits | dict.fromkeys(evaluation, "test")
+
+
+def _is_evaluation(file: str) -> bool:
+    return not _EVALUATION.isdisjoint(_WORDS.split(Path(file).name.lower()))
 
 
 def _without_password(parts: dict[str, Any]) -> dict[str, Any]:

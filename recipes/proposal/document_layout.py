@@ -6,14 +6,16 @@ from typing import Any
 
 from assay.corpus.documents.annotators.recognised import recognised_format
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
-from assay.corpus.documents.values import get_path
+from assay.corpus.documents.values import MISSING, get_path, is_missing
 from assay.corpus.errors import AssayError
 from assay.corpus.example import HEADS, Head
+from assay.recipes.proposal.class_values import check_class
 from assay.recipes.proposal.entity_layout import entity_settings
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
 from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part, without
 from assay.recipes.proposal.questions import NONE, ask
 from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_labels
+from assay.recipes.proposal.source_settings import with_settings
 from assay.recipes.proposal.tool_layout import tool_layout
 
 Documents = Sequence[Mapping[str, Any]]
@@ -45,7 +47,21 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
     """
     profiles = profile_fields(documents)
     choices.check(profiles)
-    return replace(_find(documents, profiles, choices), profiles=profiles)
+    layout = _find(documents, profiles, choices)
+    if not layout.heads:
+        raise AssayError("there is nothing to learn; name the class (--label), labels (--labels) or --entities")
+    settings = choices.settings
+    if "sentence" in layout.heads and layout.format.format in ("rows", "tokens") and _has_no_class(documents, layout):
+        settings = {"no_label": [""], **settings}
+    document_format = with_settings(layout.format.model_dump(exclude_defaults=True), settings)
+    return replace(layout, format=document_format, profiles=profiles)
+
+
+def _has_no_class(documents: Documents, layout: DocumentLayout) -> bool:
+    """Return whether the class of some documents is empty; a document without the field is damaged."""
+    name = layout.format.fields.label
+    values = (get_path(document, name) for document in documents) if name is not None else ()
+    return any(value is not MISSING and (is_missing(value) or value == "") for value in values)
 
 
 def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
@@ -93,10 +109,10 @@ def _same_lengths(documents: Documents, words: str, tags: str) -> bool:
 
 
 def _tagged_layout(profiles: Mapping[str, FieldProfile], choices: Choices, words: str, tags: str) -> DocumentLayout:
-    roles = find_roles(without(profiles, words, tags), choices, has_entities=tags != NONE)
+    roles = _roles(without(profiles, words, tags), choices, has_entities=tags != NONE)
     fields = {"tokens": words, **({"tags": tags} if tags != NONE else {}), **_label_and_columns(roles)}
     used = {words: "words", **({tags: "tags"} if tags != NONE else {})}
-    layout = {"format": "tokens", "fields": fields, "tagging": choices.tagging}
+    layout = {"format": "tokens", "fields": fields}
     return DocumentLayout(DocumentFormat.model_validate(layout), _heads(roles, tags != NONE), roles, used)
 
 
@@ -123,7 +139,7 @@ def _parse_layout(
     inner = profile_fields(sentences)
     text = str(_text_of_sentence(inner))
     entities, entity = _entity_field(sentences, inner, text, choices)
-    roles = find_roles(without(inner, text, entities), choices, has_entities=entity is not None)
+    roles = _roles(without(inner, text, entities), choices, has_entities=entity is not None)
     outer = find_roles(without(profiles, name), Choices(label=NONE), has_entities=True)
     parse = {"sentences": name, "text": text, **({"entities": entities} if entities else {})}
     parse |= {"label": roles.label} if roles.label else {}
@@ -140,14 +156,14 @@ def _row_layout(
     choices: Choices,
     several: RowLabelFields | None,
 ) -> DocumentLayout:
-    text, pair = find_texts(profiles, choices)
+    text, pair = find_texts(without(profiles, choices.label, choices.entities, choices.group, choices.split), choices)
     entities, entity = _entity_field(documents, profiles, text, choices)
     singles = {name: profile for name, profile in profiles.items() if profile.kind not in LISTS}
     labels = several.names if several is not None else []
     needs_no_class = entity is not None or several is not None
     # Beside several labels, a column with few values is a slice unless the user says that it is the class.
     choices = replace(choices, label=NONE) if several is not None and choices.label is None else choices
-    roles = find_roles(without(singles, text, pair, *labels), choices, has_entities=needs_no_class)
+    roles = _roles(without(singles, text, pair, *labels), choices, has_entities=needs_no_class)
     texts: dict[str, Any] = {
         "text": text,
         **({"text_pair": pair} if pair else {}),
@@ -162,6 +178,14 @@ def _row_layout(
     return DocumentLayout(_with_entity(layout, entity), heads, roles, used)
 
 
+def _roles(profiles: Mapping[str, FieldProfile], choices: Choices, *, has_entities: bool) -> RowRoles:
+    """Return the roles of fields; the class has been checked for values that can be read in two ways."""
+    roles = find_roles(profiles, choices, has_entities=has_entities)
+    if roles.label is not None and roles.label in profiles:
+        check_class(profiles[roles.label], choices)
+    return roles
+
+
 def _entity_field(
     documents: Documents, profiles: Mapping[str, FieldProfile], text: str, choices: Choices
 ) -> tuple[str | None, EntityFields | None]:
@@ -171,7 +195,7 @@ def _entity_field(
     layouts: dict[str, EntityFields] = {}
     for name, profile in profiles.items():
         if profile.kind == "objects" and choices.entities in (None, name):
-            layout = entity_settings(_texts_with_lists(documents, text, name))
+            layout = entity_settings(_texts_with_lists(documents, text, name), choices.settings.get("entity", {}))
             if layout is not None:
                 layouts[name] = layout
     if choices.entities is not None and not layouts:

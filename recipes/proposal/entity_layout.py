@@ -16,14 +16,16 @@ Item = Mapping[str, Any]
 Items = Sequence[tuple[str, Sequence[Item]]]
 
 
-def entity_settings(items: Items) -> EntityFields | None:
+def entity_settings(items: Items, given: Mapping[str, Any]) -> EntityFields | None:
     """Return the layout that reads the most entities of a sample, or None if none reads half of the texts.
 
     Args:
         items: text and entity objects of each document.
+        given: keys of the layout that the user has set.
     """
     filled = [(text, objects) for text, objects in items if objects]
-    layouts = list(_layouts([item for _, objects in filled for item in objects]))
+    found = _layouts([item for _, objects in filled for item in objects])
+    layouts = [EntityFields.model_validate({**layout.model_dump(), **given}) for layout in found]
     scores = {layout: _score(filled, layout) for layout in layouts}
     best = max(layouts, key=lambda layout: scores[layout], default=None)
     return best if best is not None and scores[best][0] >= 0.5 * len(filled) else None

@@ -7,8 +7,10 @@ from typing import Any
 
 from assay.corpus.documents.raw_document import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
+from assay.recipes.proposal.field_content import SHOWN, content, counted_values, described, listed, shown_name
 from assay.recipes.proposal.field_profile import LONGEST_CLASS, LONGEST_ID, MAX_VALUES, FieldProfile
-from assay.recipes.proposal.questions import NONE, ask
+from assay.recipes.proposal.label_cells import MIN_ROWS_PER_CLASS, MOST_CLASSES
+from assay.recipes.proposal.questions import NONE, AmbiguousError, ask, describe_values
 
 Profiles = Mapping[str, FieldProfile]
 
@@ -26,14 +28,13 @@ ID_NAMES = ("id", "_id", "uid", "uuid", "guid", "row_id", "idx", "key", "nr", "n
 GROUP_NAMES = ("group", "group_id", "document", "doc", "document_id", "doc_id", "docid", "article_id", "thread_id",
                "conversation_id", "dialog_id", "dialogue_id", "session_id", "user", "user_id", "userid",
                "author", "author_id", "speaker", "speaker_id", "patient_id", "customer_id", "case_id", "ticket_id",
-               "url")  # fmt: skip
+               "article", "thread", "conversation", "dialog", "dialogue", "session", "patient", "customer", "ticket",
+               "username", "url")  # fmt: skip
 TIME_NAMES = ("time", "date", "timestamp", "created_at", "created", "published", "published_at", "at", "datum", "when")
 SPLIT_NAMES = ("split", "set", "partition", "fold", "subset")
-MOST_CLASSES = 300
-# Labels repeat: with fewer rows per value, a field is a text or a name.
-MIN_ROWS_PER_CLASS = 2.0
 MOST_SLICE_VALUES = 20
 LEAST_MEAN_TEXT = 12  # characters
+OPTIONAL = ("label", "entities", "group", "split")  # roles that no field needs to have
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,9 @@ class Choices:
     label: str | None = None
     entities: str | None = None
     group: str | None = None
-    tag_scheme: str | None = None
-    tag_names: tuple[str, ...] = ()
+    split: str | None = None
     labels: str | None = None  # a field, or several separated by commas
-
-    @property
-    def tagging(self) -> dict[str, Any]:
-        """Keys of `source.tagging`: the scheme of the tags, and names of tags that are numbers."""
-        scheme = {"scheme": self.tag_scheme} if self.tag_scheme else {}
-        return scheme | ({"names": list(self.tag_names)} if self.tag_names else {})
+    settings: Mapping[str, Any] = field(default_factory=dict)  # keys of the source section
 
     def check(self, names: Collection[str]) -> None:
         """Refuse names that no document has.
@@ -61,10 +56,15 @@ class Choices:
         Raises:
             AssayError: a named field does not exist.
         """
-        for option in ("text", "pair", "label", "entities", "group"):
+        taken: dict[str, str] = {}
+        for option in ("text", "pair", "label", "entities", "group", "split"):
             name: str | None = getattr(self, option)
-            if name is not None and name != NONE and name not in names:
-                raise AssayError(f"--{option} {name}: no document has this field; fields are {', '.join(names)}")
+            if name is None or (name == NONE and option in OPTIONAL):
+                continue
+            if name not in names:
+                raise AssayError(f"--{option} {name}: no document has this field; fields are {listed(list(names))}")
+            if (other := taken.setdefault(name, option)) != option:
+                raise AssayError(f"--{other} and --{option} both name {name}; a field has one use, so name another")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def find_roles(profiles: Profiles, choices: Choices, *, has_entities: bool) -> R
         AssayError: neither classes nor entities were found.
     """
     free = profiles
-    split = _named(free, SPLIT_NAMES, _is_split)
+    split = _split(free, choices)
     row_id = _named(free, ID_NAMES, lambda profile: profile.unique and profile.mean_length <= LONGEST_ID)
     free = without(free, split, row_id)
     label = _label(free, choices, has_entities=has_entities)
@@ -101,7 +101,7 @@ def find_roles(profiles: Profiles, choices: Choices, *, has_entities: bool) -> R
     time = _time(free)
     group = _group(without(free, time), choices)
     free = without(free, time, group)
-    slices = tuple(name for name, profile in free.items() if _is_slice(profile))
+    slices = tuple(name for name, profile in free.items() if _is_slice(profile) and not _is_named_split(name))
     ignored = tuple(name for name in free if name not in slices)
     return RowRoles(label, row_id, group, time, split, slices, ignored)
 
@@ -131,9 +131,8 @@ def _single_text(profiles: Profiles, candidates: Profiles, by_last: Mapping[str,
     if len(candidates) > 1 and len(named) != 1:
         raise ask("the text of a row", "--text", list(candidates.values()))
     if not candidates:
-        raise AssayError(
-            f"no field holds texts; the fields are {', '.join(profiles) or 'none'}: name the text with --text FIELD"
-        )
+        fields = described(list(profiles.values())) or "there are none"
+        raise AssayError(f"no field holds texts: {fields}; name the text with --text FIELD")
     return (named or list(candidates))[0]
 
 
@@ -159,14 +158,26 @@ def _label(profiles: Profiles, choices: Choices, *, has_entities: bool) -> str |
 
 
 def _no_class(profiles: Profiles) -> str:
+    if not profiles:
+        return "no field holds classes or entities: there is none beside the text; add one with the class of each row"
     named = [profile for profile in profiles.values() if _is_named(profile.name, LABEL_NAMES)]
     if single := next((profile for profile in named if profile.distinct == 1), None):
         only = next(iter(single.counts))
         return f"field {single.name} holds one class only, {only!r}; a model needs two: add rows of another class"
-    many = [profile for profile in profiles.values() if profile.kind == "number" and profile.distinct > MOST_CLASSES]
-    numbers = f"; {many[0].name} holds {many[0].distinct}+ different numbers, which are no classes" if many else ""
-    names = ", ".join(profiles) or "none"
-    return f"no field holds classes or entities{numbers}; the remaining fields are {names}: name it with --label FIELD"
+    fields = named or list(profiles.values())
+    reasons = "; ".join(f"{shown_name(profile)} {_why_no_class(profile)}" for profile in fields[:SHOWN])
+    more = f"; and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
+    return f"no field holds classes or entities: {reasons}{more}; name it with --label FIELD"
+
+
+def _why_no_class(profile: FieldProfile) -> str:
+    if profile.kind == "number" and any("." in value for value in profile.counts):
+        return "holds numbers with decimals, which are no classes"
+    if profile.kind not in ("text", "number", "boolean") or profile.distinct < 2:
+        return f"holds {content(profile)}"
+    if profile.distinct > MOST_CLASSES or profile.repeats < MIN_ROWS_PER_CLASS:
+        return f"holds {counted_values(profile)} in {profile.present:,} rows"
+    return f"holds values of more than {LONGEST_CLASS} characters"
 
 
 def _group(profiles: Profiles, choices: Choices) -> str | None:
@@ -214,11 +225,37 @@ def is_text(profile: FieldProfile) -> bool:
     return profile.kind == "text" and profile.mean_length >= LEAST_MEAN_TEXT and varied and wordy
 
 
-def _is_split(profile: FieldProfile) -> bool:
-    values = {value.lower() for value in profile.counts}
-    return {"train", "test"} <= {SPLIT_ALIASES[value] for value in values if value in SPLIT_ALIASES} and values <= set(
-        SPLIT_ALIASES
-    )
+def _split(profiles: Profiles, choices: Choices) -> str | None:
+    if choices.split is not None:
+        return _given_split(profiles, choices.split)
+    for profile in (profile for name, profile in profiles.items() if _is_named_split(name)):
+        words = {value.lower() for value in profile.counts}
+        splits = [SPLIT_ALIASES.get(word) for word in words]
+        if "train" not in splits or len(words) < 2:
+            continue
+        if profile.share < 1 or None in splits or len(set(splits)) < len(splits):
+            raise AmbiguousError(
+                f"field {describe_values(profile)} may hold published splits; write train, validation or test in each "
+                f"row at the source, or add --split {NONE}, so that Assay splits the rows"
+            )
+        return profile.name
+    return None
+
+
+def _given_split(profiles: Profiles, name: str) -> str | None:
+    """Return the field that the user names.
+
+    Raises:
+        AssayError: it holds something other than splits.
+    """
+    values = profiles[name].counts if name in profiles else ()
+    if other := next((value for value in values if value.lower() not in SPLIT_ALIASES), None):
+        raise AssayError(f"--split {name}: {other!r} is none of {', '.join(SPLIT_ALIASES)}; name another, or none")
+    return given(name)
+
+
+def _is_named_split(name: str) -> bool:
+    return last_part(name) in SPLIT_NAMES
 
 
 def _is_group(profile: FieldProfile) -> bool:

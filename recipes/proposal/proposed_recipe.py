@@ -100,20 +100,28 @@ def _source(proposal: Proposal) -> tuple[Line, ...]:
             if section == "fields" and proposal.facts.classes and all(map(str.isdigit, proposal.facts.classes)):
                 comments = {**comments, "label": "the class, a number: source.label_map can name the classes"}
             lines.append(Line(section, children=tuple(Line(key, keys[key], comments.get(key, "")) for key in keys)))
-    if (separator := proposal.layout.format.label_separator) is not None:
-        lines.append(Line("label_separator", separator, "stands between the labels of a cell"))
+    lines += [
+        Line(key, document_format[key], comment) for key, comment in _VALUE_COMMENTS.items() if key in document_format
+    ]
     if proposal.reject_share > 0:
         comment = "a larger share of unreadable rows stops the run"
         lines.append(Line("max_reject_share", proposal.reject_share, comment))
     return tuple(lines)
 
 
-_SECTIONS = (
+_SECTIONS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("fields", _FIELD_COMMENTS),
     ("entity", _ENTITY_COMMENTS),
     ("parse", _PARSE_COMMENTS),
     ("tagging", {"scheme": "scheme of the tags", "names": "names of the tags 0, 1, 2, …"}),
+    ("annotations", {}),
 )
+_VALUE_COMMENTS = {
+    "label_separator": "stands between the labels of a cell",
+    "label_map": "new names of the classes",
+    "fold_labels": "classes in lower case, without surplus white space",
+    "no_label": "rows with this class, or with an empty one, are left out",
+}
 _SOURCE_COMMENTS = {
     "file": "how the files are read",
     "paths": "file -> split; all: Assay splits the rows",

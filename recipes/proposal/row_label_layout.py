@@ -1,25 +1,23 @@
 """Fields that hold labels of which any number may apply: lists, delimited cells, columns of 0 and 1."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
-from assay.recipes.proposal.field_profile import LONGEST_CLASS, FieldProfile
-from assay.recipes.proposal.field_roles import MIN_ROWS_PER_CLASS, MOST_CLASSES, Choices, last_part
+from assay.recipes.proposal.field_content import listed
+from assay.recipes.proposal.field_profile import FieldProfile
+from assay.recipes.proposal.field_roles import Choices, last_part
+from assay.recipes.proposal.label_cells import are_labels, are_written_lists, listed_labels, separator_of
 from assay.recipes.proposal.questions import NONE
 
 Documents = Sequence[Mapping[str, Any]]
 # Names of fields whose cells may hold several labels.
 SEVERAL_NAMES = ("labels", "topics", "tags", "categories", "genres", "themes", "keywords", "emotions")
-SEPARATORS = (";", "|", ",")
 # A column of 0 and 1 may be anything; so many of them beside a text are labels.
 LEAST_SWITCHES = 3
 _SWITCH_VALUES = {"0", "1", "true", "false"}
-# Share of the cells with several labels, from which on a separator is believed.
-LEAST_SEVERAL = 0.05
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,14 @@ def find_row_labels(
     for name, profile in profiles.items():
         if profile.kind == "words" and _are_labels(documents, name):
             return RowLabelFields(name)
+        if are_written_lists(profile) and listed_labels(profile):
+            return RowLabelFields(name)
     switches = [name for name, profile in profiles.items() if _is_switch(profile)]
     if len(switches) >= LEAST_SWITCHES:
         return RowLabelFields(switches)
     named = [name for name, profile in profiles.items() if profile.kind == "text" and last_part(name) in SEVERAL_NAMES]
     for name in named:
-        if (separator := _separator(profiles[name])) is not None:
+        if (separator := separator_of(profiles[name])) is not None:
             return RowLabelFields(name, separator)
     return None
 
@@ -66,9 +66,10 @@ def _named(documents: Documents, profiles: Mapping[str, FieldProfile], labels: s
     names = [name.strip() for name in labels.split(",") if name.strip()]
     for name in names:
         if name not in profiles:
-            raise AssayError(f"--labels {name}: no document has this field; fields are {', '.join(profiles)}")
+            raise AssayError(f"--labels {name}: no document has this field; fields are {listed(list(profiles))}")
     if len(names) == 1 and (profile := profiles[names[0]]).kind in ("words", "list", "text"):
-        return RowLabelFields(names[0], _separator(profile) if profile.kind == "text" else None)
+        is_delimited = profile.kind == "text" and not are_written_lists(profile)
+        return RowLabelFields(names[0], separator_of(profile) if is_delimited else None)
     for name in names:
         if not _is_switch(profiles[name]):
             raise AssayError(
@@ -79,15 +80,10 @@ def _named(documents: Documents, profiles: Mapping[str, FieldProfile], labels: s
 
 
 def _are_labels(documents: Documents, name: str) -> bool:
-    """Return whether the lists of a field hold labels: short and few, and each on several rows."""
+    """Return whether the lists of a field hold labels, each of them once."""
     lists = [value for document in documents if isinstance(value := get_path(document, name), list | tuple)]
-    counts = Counter(item for items in lists for item in items if isinstance(item, str))
-    return (
-        1 <= len(counts) <= MOST_CLASSES
-        and counts.total() >= MIN_ROWS_PER_CLASS * len(counts)
-        and max(map(len, counts)) <= LONGEST_CLASS
-        and all(len(set(items)) == len(items) for items in lists)
-    )
+    labels = (item for items in lists for item in items if isinstance(item, str))
+    return are_labels(labels) and all(len(set(items)) == len(items) for items in lists)
 
 
 def _is_switch(profile: FieldProfile) -> bool:
@@ -96,16 +92,3 @@ def _is_switch(profile: FieldProfile) -> bool:
         and 1 <= profile.distinct <= 2
         and (set(map(str.lower, profile.counts)) <= _SWITCH_VALUES)
     )
-
-
-def _separator(profile: FieldProfile) -> str | None:
-    """Return what stands between the labels of a cell; None if cells hold one label each."""
-    for separator in SEPARATORS:
-        several = sum(count for cell, count in profile.counts.items() if separator in cell)
-        parts = Counter(
-            part.strip() for cell, count in profile.counts.items() for part in cell.split(separator) * count
-        )
-        few = len(parts) <= MOST_CLASSES and parts.total() >= MIN_ROWS_PER_CLASS * len(parts)
-        if several >= LEAST_SEVERAL * profile.present and few and max(map(len, parts)) <= LONGEST_CLASS:
-            return separator
-    return None

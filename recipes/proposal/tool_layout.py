@@ -14,6 +14,7 @@ from assay.corpus.example import Head
 from assay.recipes.proposal.field_profile import profile_fields
 from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, given
 from assay.recipes.proposal.questions import NONE
+from assay.recipes.proposal.source_settings import with_settings
 
 Documents = Sequence[Mapping[str, Any]]
 # Object of a document that holds the text, by tool.
@@ -38,7 +39,7 @@ def tool_layout(
     roles = RowRoles(label=_label_field(documents, tool, text, choices), id=_id_field(documents))
     names = {"text": text, "label": roles.label, "entities": given(choices.entities), "id": roles.id}
     fields = {key: name for key, name in names.items() if name is not None and (key, name) != ("text", "text")}
-    document_format = DocumentFormat.model_validate({"format": tool, "fields": fields})
+    document_format = with_settings({"format": tool, "fields": fields}, choices.settings)
     heads = _heads(documents, document_format, choices)
     inner = _INNER.get(tool, "")
     name = f"{inner}.{text}" if isinstance(documents[0].get(inner), Mapping) else text
@@ -78,8 +79,9 @@ def _heads(documents: Documents, document_format: DocumentFormat, choices: Choic
     if choices.entities != NONE and _suits(documents, document_format, "tokens", reasons):
         heads = (*heads, "tokens")
     if not heads:
-        why = f": {reasons[0]}; {remedy_of(reasons[0])}" if reasons else ": no text is annotated"
-        raise AssayError(f"these are {NAMES[document_format.format]}, but they give neither classes nor entities{why}")
+        nothing = "no text is annotated; annotate some, and export again"
+        why = f"{reasons[0]}; {remedy_of(reasons[0])}" if reasons else nothing
+        raise AssayError(f"these are {NAMES[document_format.format]} without classes or entities: {why}")
     return heads
 
 

@@ -89,4 +89,5 @@ def in_one_line(uri: str) -> Iterator[None]:
         with mlflow_reachable(uri):
             yield
     except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
-        raise AssayError(f"MLflow at {shown} cannot be opened: {without_password(first_line(error, 200))}") from None
+        reason = without_password(first_line(error, 200))
+        raise AssayError(f"MLflow at {shown} cannot be opened: {reason}; check that it is running") from None

@@ -109,7 +109,9 @@ def _names(folder: Path, settings: FileSettings) -> Iterator[Path]:
     for name in names:
         _check_readable(folder / name, settings)
         if (other := outputs.setdefault(_output_name(name), name)) != name:
-            raise AssayError(f"{folder / other} and {folder / name} would both be written to {_output_name(name)}")
+            raise AssayError(
+                f"{folder / other} and {folder / name} would both be written to {_output_name(name)}; rename one"
+            )
     return iter(names)
 
 

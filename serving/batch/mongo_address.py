@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from assay.corpus.errors import AssayError
+from assay.corpus.extras import install_command
 from assay.corpus.sources.extended_json import from_extended
 from assay.corpus.sources.mongo import filter_error
 from assay.corpus.sources.mongo_connection import MongoQuery, MongoSettingNames
@@ -48,7 +49,7 @@ def mongo_query(
     if not (uri := os.environ.get(variable, "").strip()):
         raise AssayError(f"{option} is {address}, but {variable} is not set; export {variable}=mongodb://HOST:27017")
     if find_spec("pymongo") is None:
-        raise AssayError(f"{option} is {address}, but pymongo is not installed; pip install 'assay[mongo]'")
+        raise AssayError(f"{option} is {address}, but pymongo is not installed; run {install_command('mongo')}")
     words = MongoSettingNames(variable, "--filter", "--timeout")
     return MongoQuery(uri, match["database"], match["collection"], filter, fields, timeout_s=timeout_s, words=words)
 
@@ -64,7 +65,8 @@ def parse_filter(text: str | None) -> dict[str, Any]:
     try:
         values = json.loads(text)
     except ValueError as error:
-        raise AssayError(f"--filter is {text!r:.200}, which is not JSON: {error}") from error
+        example = json.dumps({"lang": "de"})
+        raise AssayError(f"--filter is {text!r:.200}, which is not JSON: {error}; write it as {example}") from error
     if not isinstance(values, dict):
         raise AssayError(f"--filter is {text!r:.200}; give a JSON object, such as {json.dumps({'lang': 'de'})}")
     return read_filter(values, "--filter")

@@ -61,7 +61,7 @@ def output_suffix(path: Path) -> str:
     for suffix in SUFFIXES:
         if name.endswith(suffix):
             return suffix
-    raise AssayError(f"{path} cannot be written: the name must end with one of {', '.join(SUFFIXES)}")
+    raise AssayError(f"{path} cannot be written; end its name with one of {', '.join(SUFFIXES)}")
 
 
 @contextmanager

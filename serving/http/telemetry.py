@@ -10,6 +10,7 @@ from typing import NamedTuple
 from starlette.middleware import Middleware
 
 from assay.corpus.errors import AssayError
+from assay.corpus.extras import install_command
 
 # A pattern is searched in the whole address: names of hosts and models may hold such a word, too.
 _PROBES = "/(ping|health|metrics|ready|live)/?$"
@@ -38,7 +39,9 @@ def start_telemetry() -> Telemetry:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.util.http import parse_excluded_urls
     except ImportError as error:
-        raise AssayError('--otel needs OpenTelemetry, which is not installed; pip install "assay[otel]"') from error
+        raise AssayError(
+            f"--otel needs OpenTelemetry, which is not installed; run {install_command('otel')}"
+        ) from error
     os.environ.setdefault("OTEL_SERVICE_NAME", "assay")
     # Providers of this server alone: the global ones may be MLflow's.
     tracers = TracerProvider()

@@ -7,6 +7,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from assay.corpus.errors import AssayError, first_line
+from assay.corpus.extras import install_command
 from assay.evaluation.labels.label_issue import LabelTask
 from assay.evaluation.labels.task_formats import LabelNames
 from assay.runs.source_access import resolve_address
@@ -61,11 +62,14 @@ def push_tasks(server: AnnotationServer, tasks: Sequence[LabelTask], names: Labe
     try:
         return push[server.tool](server, key, tasks, names, model)
     except ImportError as error:
-        extra = f"pip install 'assay[{EXTRAS[server.tool]}]'"
-        raise AssayError(f"{server.tool} is reached through its SDK, which is not installed; {extra}") from error
+        command = install_command(EXTRAS[server.tool])
+        raise AssayError(f"{server.tool} is reached through its SDK, which is not installed; run {command}") from error
     except httpx.HTTPError as error:
         raise AssayError(f"{server.url} is not responding ({first_line(error)}); check the address") from error
     except AssayError:
         raise
     except Exception as error:  # each SDK raises errors of its own for a response that it does not expect
-        raise AssayError(f"{server.url} refused the tasks: {type(error).__name__}: {first_line(error)}") from error
+        raise AssayError(
+            f"{server.url} refused the tasks: {type(error).__name__}: {first_line(error)}; check key, project and "
+            f"workspace, and that this version of {server.tool} suits its installed SDK"
+        ) from error

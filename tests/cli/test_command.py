@@ -10,6 +10,7 @@ from sqlalchemy.exc import DatabaseError
 
 from assay import cli
 from assay.cli import command
+from assay.corpus.extras import install_command
 from tests.bundles import build_bundle
 from tests.cli.calls import call
 
@@ -52,10 +53,11 @@ def test_command_names_the_missing_training_extra(toy_files: tuple[Path, Path]) 
     assert output.read_text().startswith("text,label,")
     done = without_extras("validate", "snips")
     assert done.returncode == 1
-    assert re.fullmatch(r"assay: \w+ is not installed; this command needs pip install 'assay\[train\]'\n", done.stderr)
+    line = rf"assay: \w+ is not installed; run {re.escape(install_command('train'))}\n"
+    assert re.fullmatch(line, done.stderr)
     done = without_extras("doctor")
     assert done.returncode == 0
-    assert "pip install 'assay[train]'" in " ".join(done.stdout.replace("│", "").split())
+    assert install_command("train") in " ".join(done.stdout.replace("│", "").split())
 
 
 @pytest.fixture
@@ -160,5 +162,5 @@ def test_command_names_a_part_that_is_not_installed(
     monkeypatch.setattr("assay.cli.command.app", missing)
     with pytest.raises(ModuleNotFoundError if ours else SystemExit):
         command.main()
-    line = f"assay: {module} is not installed; this command needs pip install 'assay[train]'\n"
+    line = f"assay: {module} is not installed; run {install_command('train')}\n"
     assert capsys.readouterr().err == ("" if ours else line)

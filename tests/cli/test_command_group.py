@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from assay.cli.command import GROUPS, THEMES
-from assay.cli.command_group import LONGEST_SUMMARY, summary_of
+from assay.cli.command_group import LONGEST_SUMMARY
+from assay.cli.command_help import summary_of
 from tests.cli.calls import call
 
 COMMANDS = [command.__name__ for commands in THEMES.values() for command in commands]
@@ -53,6 +54,19 @@ def test_summary_of_each_command_fits_beside_its_name(command: object) -> None:
     summary = summary_of(command.__doc__ or "")
     assert 10 <= len(summary) <= LONGEST_SUMMARY
     assert (command.__doc__ or "").partition("\n")[0].endswith(".")
+
+
+@pytest.mark.parametrize("words", [*((name,) for name in COMMANDS), *SUBCOMMANDS])
+def test_help_names_values_in_words(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, *words, "--help") == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert not re.search(r"<[a-z\[]|[{}]|\[\[|list\[", shown)
+    assert shown.startswith(f"Usage: assay {' '.join(words)} [OPTIONS]")
+    for name in re.findall(r"[A-Z][A-Z/\[\]]+", shown.partition("\n")[0].partition("[OPTIONS]")[2]):
+        assert f"\n  {name.strip('[]')} " in shown or f"\n  {name} " in shown
 
 
 @pytest.mark.parametrize("words", [*((name,) for name in COMMANDS), *SUBCOMMANDS])

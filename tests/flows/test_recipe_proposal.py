@@ -188,7 +188,7 @@ def test_propose_recipe_for_another_encoding(folder: Path) -> None:
     (folder / "news.csv").write_bytes("\n".join(["Satz;Label", *lines]).encode("windows-1252"))
     with pytest.raises(AssayError, match=r"news\.csv is not UTF-8"):
         propose_recipe("news.csv")
-    _, recipe = proposed("news.csv", encoding="windows-1252")
+    _, recipe = proposed("news.csv", choices=Choices(settings={"file": {"encoding": "windows-1252"}}))
     assert recipe.source.fields.text == "Satz"
 
 
@@ -198,32 +198,94 @@ def test_propose_recipe_for_tags_without_prefixes(folder: Path) -> None:
     write_jsonl(folder / "news.jsonl", bare)
     with pytest.raises(DataError, match=r"set source\.tagging\.scheme: io"):
         propose_recipe("news.jsonl")
-    _, recipe = proposed("news.jsonl", choices=Choices(tag_scheme="io"))
+    _, recipe = proposed("news.jsonl", choices=Choices(settings={"tagging": {"scheme": "io"}}))
     assert recipe.source.tagging.scheme == "io"
 
 
 def test_propose_recipe_allows_the_rejects_of_the_sample(folder: Path) -> None:
     documents = [row(number) for number in range(100)]
-    documents[7]["label"] = documents[9]["label"] = None
+    documents[7]["text"] = documents[9]["text"] = None
     write_jsonl(folder / "news.jsonl", documents)
     result, recipe = proposed("news.jsonl")
     assert len(result.rejects) == 2
+    assert [(reason.kind, reason.count) for reason in result.reject_reasons] == [("text is null", 2)]
     assert recipe.source.max_reject_share == 0.03
 
 
-@pytest.fixture
-def missing_labels(folder: Path) -> None:
-    """A file where every fourth row has no label."""
-    documents = [row(number) | ({"label": None} if number % 4 == 0 else {}) for number in range(100)]
-    write_jsonl(folder / "news.jsonl", [{key: document[key] for key in ("text", "label")} for document in documents])
+def missing(column: str) -> list[dict[str, Any]]:
+    """Rows of which every fourth has nothing in a column."""
+    documents = [row(number) | ({column: None} if number % 4 == 0 else {}) for number in range(100)]
+    return [{key: document[key] for key in ("text", "label")} for document in documents]
 
 
-@pytest.mark.usefixtures("missing_labels")
 def test_propose_recipe_refuses_data_with_many_rejects(folder: Path) -> None:
-    message = r"^25 of 100 rows of the sample cannot be read, most often \(25\): row news:1: label is null; "
+    write_jsonl(folder / "news.jsonl", missing("text"))
+    message = r"^25 of 100 rows of the sample cannot be read, most often \(25\): row news:1: text is null; "
     with pytest.raises(DataError, match=message):
         propose_recipe("news.jsonl")
     assert not (folder / "news.yaml").exists()
+
+
+@pytest.mark.parametrize("write", [write_jsonl, write_csv])
+def test_propose_recipe_leaves_out_rows_without_a_class(
+    folder: Path, write: Callable[[Path, Sequence[Mapping[str, Any]]], None]
+) -> None:
+    name = "news.csv" if write is write_csv else "news.jsonl"
+    write(folder / name, missing("label"))
+    result, recipe = proposed(name)
+    assert (result.left_out, result.rejects, result.proposal.rows) == (25, [], 75)
+    assert recipe.source.no_label == [""]
+
+
+def test_propose_recipe_refuses_files_that_are_no_data_set(folder: Path) -> None:
+    for name in ("train", "test"):
+        write_jsonl(folder / "news" / f"{name}.jsonl", [without(number, "entities") for number in range(60)])
+    write_jsonl(folder / "news" / "test.jsonl", [{"satz": row(number)["text"]} for number in range(30)])
+    message = r"train\.jsonl has the fields id, text, label, but .*test\.jsonl has satz: give rows that belong together"
+    with pytest.raises(DataError, match=message):
+        propose_recipe("news")
+
+
+def test_propose_recipe_refuses_a_class_of_one_row(folder: Path) -> None:
+    documents = [without(number, "entities") for number in range(60)]
+    documents[3]["label"] = "rare"
+    write_jsonl(folder / "news.jsonl", documents)
+    with pytest.raises(DataError, match=r"^one row alone has rare: too few .*--set 'source\.no_label=\[\"rare\"\]'"):
+        propose_recipe("news.jsonl")
+    result, _ = proposed("news.jsonl", choices=Choices(settings={"no_label": ["rare"]}))
+    assert (result.left_out, result.proposal.rows) == (1, 59)
+
+
+def test_propose_recipe_asks_for_the_names_of_columns(folder: Path) -> None:
+    lines = [f"{row(number)['text']},{row(number)['label']}\n" for number in range(60)]
+    (folder / "news.csv").write_text("".join(lines))
+    with pytest.raises(AssayError, match=r"^the first line of news\.csv is read as the names of .*, but 'good'"):
+        propose_recipe("news.csv")
+    (folder / "news.csv").write_text("text,label\n" + "".join(lines))
+    assert proposed("news.csv")[0].proposal.rows == 60
+
+
+def test_propose_recipe_writes_the_settings_that_the_user_gave(folder: Path) -> None:
+    documents = [without(number, "entities") | {"label": ("good", "Good ", "NA")[number % 3]} for number in range(90)]
+    documents += [without(number, "entities") | {"label": "bad"} for number in range(90, 120)]
+    (folder / "news.json").write_text(json.dumps({"a": documents, "b": [{"x": 1}]}))
+    settings = {"file": {"rows": "a"}, "no_label": ["NA"], "fold_labels": True, "label_map": {"bad": "poor"}}
+    result, recipe = proposed("news.json", choices=Choices(settings=settings))
+    assert dict(result.proposal.facts.classes) == {"good": 60, "poor": 30}
+    assert (recipe.source.no_label, recipe.source.fold_labels, recipe.source.label_map) == (
+        ["NA"],
+        True,
+        {"bad": "poor"},
+    )
+
+
+def test_propose_recipe_names_the_file_of_the_user_in_errors(folder: Path) -> None:
+    write_jsonl(folder / "news.jsonl", [row(number) for number in range(60)])
+    with pytest.raises(AssayError, match=r"^My Recipe\.yaml: 'name' is 'My Recipe', but must be text \(allowed: lower"):
+        propose_recipe("news.jsonl", name="My Recipe")
+    assert [path.name for path in folder.iterdir()] == ["news.jsonl"]
+    with pytest.raises(AssayError, match=r"^--config is for data sets of the hub, but news\.jsonl is none"):
+        propose_recipe("news.jsonl", config="de")
 
 
 def test_propose_recipe_overwrites_nothing_unasked(folder: Path) -> None:
@@ -239,9 +301,9 @@ def test_propose_recipe_overwrites_nothing_unasked(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"^the files news\.jsonl is empty: it has no rows to look at"),
-        ("{\n", r"^no row of the files news\.jsonl could be read; row news\.jsonl:1: not valid JSON"),
-        ("[1]\n", r"^no row of the files news\.jsonl could be read; row news\.jsonl:1: not a JSON object"),
+        ("", r"^news\.jsonl: there are no rows to look at; name data with rows$"),
+        ("{\n", r"^news\.jsonl: no row could be read; row news\.jsonl:1: not valid JSON"),
+        ("[1]\n", r"^news\.jsonl: no row could be read; row news\.jsonl:1: not a JSON object"),
     ],
 )
 def test_propose_recipe_needs_rows(folder: Path, text: str, message: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
+from assay.corpus.extras import install_command
 from assay.serving.address import BUNDLE_TAG, ModelAddress, default_tracking_uri, open_bundle, pin_address
 from assay.serving.bundle import MODEL, Bundle
 
@@ -82,7 +83,7 @@ def test_open_bundle_reports_an_unreachable_server_without_the_password(
 
 def test_open_bundle_names_the_extra_to_install_without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(AssayError, match=re.escape('pip install "assay[registry]"')):
+    with pytest.raises(AssayError, match=re.escape(install_command("registry"))):
         open_bundle("models:/toy@champion")
 
 

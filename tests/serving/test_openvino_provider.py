@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.errors import AssayError
+from assay.corpus.extras import install_command
 from assay.corpus.storage.digest import digest_file
 from assay.serving import engine as engine_module
 from assay.serving import openvino_provider
@@ -21,7 +23,7 @@ AMX = ["avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"]
 ROWS = [Row(text) for text in ("good Apple", "bad", "fine fine München , Müller", "nothing known here", "good " * 30)]
 
 needs_bf16 = pytest.mark.skipif(
-    not openvino_provider.runs_bf16(), reason="needs assay[openvino] and a CPU of Intel with amx_bf16 or avx512_bf16"
+    not openvino_provider.runs_bf16(), reason="needs the extra openvino and a CPU of Intel with amx_bf16 or avx512_bf16"
 )
 
 
@@ -52,11 +54,11 @@ def test_engine_names_the_extra_where_bf16_would_be_faster(
     _imitate(monkeypatch, AMX, vendor, installed=False)
     with caplog.at_level(logging.INFO, "assay.serving"):
         assert Engine(toy, threads=1).precision == "fp32"
-    assert ("pip install 'assay[openvino]'" in caplog.text) is named
+    assert (install_command("openvino") in caplog.text) is named
 
 
 # A newer plugin that offers other CPUs must be noticed.
-@pytest.mark.skipif(not openvino_provider.is_installed(), reason="needs assay[openvino]")
+@pytest.mark.skipif(not openvino_provider.is_installed(), reason="needs the extra openvino")
 def test_plugin_offers_cpus_of_its_vendor_alone() -> None:
     script = """
 from assay.corpus.errors import AssayError
@@ -74,7 +76,7 @@ except AssayError:
 
 def test_engine_refuses_bf16_without_the_extra(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_provider, "find_spec", lambda name: None)
-    with pytest.raises(AssayError, match=r"pip install 'assay\[openvino\]'") as caught:
+    with pytest.raises(AssayError, match=re.escape(install_command("openvino"))) as caught:
         Engine(toy, precision="bf16")
     assert "\n" not in str(caught.value)
 

@@ -174,7 +174,7 @@ def test_export_of_another_run_is_linked_only_on_a_processor_with_the_same_flags
 
 
 @pytest.mark.slow  # an export in three precisions
-@pytest.mark.skipif(not runs_bf16(), reason="needs assay[openvino] and a CPU with amx_bf16 or avx512_bf16")
+@pytest.mark.skipif(not runs_bf16(), reason="needs the extra openvino and a CPU with amx_bf16 or avx512_bf16")
 def test_export_ships_bf16_with_golden_rows_of_its_own(
     joint: Trained, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -101,7 +101,7 @@ def a_report(*tasks: LabelTask) -> LabelTaskReport:
 
 
 def test_push_names_the_project_in_report_and_prefect(monkeypatch: pytest.MonkeyPatch, shown: list[str]) -> None:
-    pytest.importorskip("label_studio_sdk", reason="needs assay[label-studio]")
+    pytest.importorskip("label_studio_sdk", reason="needs the extra label-studio")
     monkeypatch.setenv("TOOL_API_KEY", "secret")
     task = LabelTask(
         id="r1", split="test", text="good", text_pair=None, label="down", entities=None, proposed_label="up",

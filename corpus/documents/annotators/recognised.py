@@ -24,6 +24,14 @@ NAMES = {
     "spacy": "training examples of spaCy",
     "argilla": "records of Argilla",
 }
+# Fields that hold what people annotated.
+ANNOTATIONS = {
+    "label_studio": ("annotations",),
+    "doccano": ("label", "labels", "entities", "cats"),
+    "prodigy": ("answer", "accept", "label", "spans"),
+    "spacy": ("annotations", "entities", "ents", "cats"),
+    "argilla": ("responses", "annotation"),
+}
 _RECOGNISERS = {
     "label_studio": is_task,
     "doccano": is_doccano,

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from assay.corpus.errors import AssayError
+from assay.corpus.extras import install_command
 from assay.serving.http import error_responses as errors
 from assay.serving.http.active_model import ServedModel
 from assay.serving.http.protocols.binary_tensors import pack, unpack
@@ -25,7 +26,7 @@ def load_messages() -> Any:
     try:
         from tritonclient.grpc import service_pb2
     except ImportError as error:
-        raise AssayError('--grpc-port needs gRPC, which is not installed; pip install "assay[grpc]"') from error
+        raise AssayError(f"--grpc-port needs gRPC, which is not installed; run {install_command('grpc')}") from error
     return service_pb2
 
 

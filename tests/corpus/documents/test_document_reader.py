@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from assay.corpus.documents.document_reader import DocumentReader, Reject, document_of
 from assay.corpus.documents.fields import DocumentFormat
-from assay.corpus.documents.raw_document import Document, shorten
+from assay.corpus.documents.raw_document import SPLIT_ALIASES, Document, shorten
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 from assay.corpus.sources.files import iter_rows
@@ -136,7 +136,7 @@ def test_read_rejects_invalid_rows(values: dict[str, Any], reason_text: str) -> 
     [
         ("id", None, "f is null"),
         ("id", [], "f is not a single value: []"),
-        ("split", "holdout", "f is none of train, validation, valid, val, dev, test: holdout"),
+        ("split", "holdout", f"f is none of {', '.join(SPLIT_ALIASES)}: holdout"),
         ("time", "yesterday", "f is not a time in ISO 8601: yesterday"),
         ("time", 1e300, "f is not a Unix time: 1e+300"),
         ("group", {"a": 1}, "f is not a single value: {'a': 1}"),

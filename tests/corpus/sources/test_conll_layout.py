@@ -29,6 +29,9 @@ def recognise(text: str, *, required: bool = False, **columns: int) -> ConllLayo
         ("1\tEU\tNNP\tB-ORG\n", ConllLayout(width=4, columns={"tokens": 1, "tags": 3}, tabs=True)),
         # Numbers that are words: they begin with another one, or there are two columns.
         ("1 O\n2 O\n", LAYOUT),
+        # Tags without prefixes, and tags in the first column.
+        ("EU ORG\nrejects O\nthe O\n" * 4, LAYOUT.model_copy(update={"has_tags": False})),
+        ("B-ORG EU\nO rejects\n", ConllLayout(width=2, columns={"tokens": 1, "tags": 0}, tabs=False)),
         ("7 CD O\nEU NNP B-ORG\n", ConllLayout(width=3, columns={"tokens": 0, "tags": 2}, tabs=False)),
     ],
 )
@@ -46,7 +49,7 @@ def test_recognise_conll_allows_a_few_lines_of_another_width() -> None:
     assert recognise("EU B-ORG\n" * 18 + "EU\n") is None
 
 
-def test_recognise_conll_takes_tags_without_prefixes_only_where_the_file_must_be_one() -> None:
+def test_recognise_conll_takes_few_tags_without_prefixes_only_where_the_file_must_be_one() -> None:
     text = "Acme ORG\nopens O\n"
     assert recognise(text) is None
     assert recognise(text, required=True) == LAYOUT.model_copy(update={"has_tags": False})

@@ -8,7 +8,7 @@ from assay.corpus.sources.recognition import describe_file
 
 
 def test_docbin_rows_are_documents_with_entities_and_classes(tmp_path: Path) -> None:
-    spacy = pytest.importorskip("spacy", reason="needs spaCy: pip install 'assay[spacy]'")
+    spacy = pytest.importorskip("spacy", reason="needs spaCy: the extra spacy")
     language = spacy.blank("en")
     document = language("Acme 😀 opens in Oslo.")
     document.ents = [document.char_span(0, 4, label="ORG"), document.char_span(16, 20, label="LOC")]
@@ -38,5 +38,5 @@ def test_docbin_rows_name_the_remedy_for_what_cannot_be_read(tmp_path: Path) -> 
     path.write_bytes(b"x\x9cno DocBin")
 
     assert str(describe_file(path)) == "spaCy DocBin"
-    with pytest.raises(AssayError, match=r"train\.spacy (needs spaCy; pip install|is damaged or not a spaCy DocBin; )"):
+    with pytest.raises(AssayError, match=r"train\.spacy (needs spaCy; run |is damaged or not a spaCy DocBin; )"):
         list(iter_rows(path))

@@ -186,6 +186,18 @@ def test_find_files_rejects_a_glob_without_matches(tmp_path: Path) -> None:
         find_files({str(tmp_path / "*.jsonl"): "all"})
 
 
+def test_find_files_names_the_folder_of_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AssayError, match=rf"'rows\.csv', but there is no such file below {tmp_path}; check"):
+        find_files({"rows.csv": "all"})
+
+
+def test_find_files_leaves_out_locks_of_open_files(tmp_path: Path) -> None:
+    write(tmp_path / "rows.csv", b"text\nfine\n")
+    write(tmp_path / "~$rows.csv", b"\x05user")
+    assert list(find_files({str(tmp_path / "*.csv"): "all"})) == [tmp_path / "rows.csv"]
+
+
 def test_find_files_rejects_a_file_in_two_splits(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", JSONL)
 

@@ -150,7 +150,8 @@ def test_describe_file_follows_the_settings(
             b"Small inputs, of today\nThey fail, still\n",
             "is of an unknown kind: it begins with 'Small inputs, of",
         ),
-        ("a.jsonl", b"hello\n", "holds no JSON: it begins with 'hello'; check the file, or set source.file.kind"),
+        ("a.jsonl", b"hello\n", "holds no JSON objects: it begins with 'hello'; write one object per row"),
+        ("a.txt", b"__label__good a fine radio\n__label__bad a radio\n", "is a file of fastText; write a table"),
         (
             "a.conll",
             b"just text\nand three words\n" * 3,

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,63 @@ def test_source_at_a_folder_without_splits(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert set(source_at(str(tmp_path))["paths"].values()) == {"all"}
     assert source_at(f"{tmp_path}/*.jsonl")["paths"] == {f"{tmp_path}/*.jsonl": "all"}
+
+
+def test_source_at_a_folder_leaves_out_what_programs_put_there(tmp_path: Path) -> None:
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "__MACOSX").mkdir()
+    names = (".DS_Store", "~$news.xlsx", ".~lock.news.csv#", ".ipynb_checkpoints/news-checkpoint.csv", "__MACOSX/a.csv")
+    for name in (*names, "news.csv"):
+        (tmp_path / name).write_text("text,label\nfine,a\n")
+    assert source_at(str(tmp_path))["paths"] == {f"{tmp_path}/news.csv": "all"}
+
+
+def test_source_at_a_folder_with_a_text_in_each_file(tmp_path: Path) -> None:
+    for folder in ("neg", "pos"):
+        (tmp_path / "train" / folder).mkdir(parents=True)
+        (tmp_path / "train" / folder / "1.txt").write_text("A text of its own.\n")
+    with pytest.raises(AssayError, match=r"holds a text in each \.txt file, in the folders neg, pos; .* write a table"):
+        source_at(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("train", "eval"), ["test", "train"]),
+        (("train", "dev", "eval"), ["test", "train", "validation"]),
+        (("train", "eval", "test"), ["test", "train", "validation"]),
+    ],
+)
+def test_source_at_a_folder_reads_evaluation_by_the_other_splits(
+    tmp_path: Path, names: tuple[str, ...], splits: list[str]
+) -> None:
+    for name in names:
+        (tmp_path / f"{name}.jsonl").touch()
+    paths = source_at(str(tmp_path))["paths"]
+    assert sorted(paths.values()) == splits
+    assert paths[f"{tmp_path}/{names[-1]}.jsonl"] == "test"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+def test_source_at_a_folder_that_cannot_be_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o000)
+    (tmp_path / "news.jsonl").touch()
+    with pytest.raises(AssayError, match=r"locked cannot be read; check its permissions$"):
+        source_at(str(tmp_path))
+
+
+def test_source_at_a_folder_does_not_follow_links_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "news.jsonl").touch()
+    (tmp_path / "self").symlink_to(tmp_path)
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    assert source_at(str(tmp_path))["paths"] == {f"{tmp_path}/news.jsonl": "all"}
+
+
+def test_source_at_neither_a_file_nor_a_folder(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(AssayError, match="pipe is neither a file nor a folder; copy its rows into a file"):
+        source_at(f"{tmp_path}/pipe")
 
 
 def test_source_at_a_saved_data_set(tmp_path: Path) -> None:
@@ -127,6 +185,7 @@ def test_published_splits(names: dict[str, str], splits: dict[str, str] | None) 
         ("mongo:env:URI/shop/news", "news"),
         ("mongodb://host/shop.news", "news"),
         ("/", "recipe"),
+        ("Größe für Élan.csv", "grosse-fur-elan"),
         ("我.jsonl", "recipe"),
     ],
 )

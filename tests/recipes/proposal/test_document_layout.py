@@ -66,3 +66,15 @@ def test_find_layout_refuses_entities_that_are_none() -> None:
     documents = [{"text": f"Acme opens plant {row}", "label": ("a", "b")[row % 2], "n": [1]} for row in range(20)]
     with pytest.raises(AssayError, match=r"^--entities n: its values are not lists of objects with offsets"):
         find_layout(documents, Choices(entities="n"))
+
+
+def test_find_layout_needs_something_to_learn() -> None:
+    documents = [{"text": f"Acme opens plant {row}", "label": ("a", "b")[row % 2]} for row in range(40)]
+    with pytest.raises(AssayError, match=r"^there is nothing to learn; name the class \(--label\)"):
+        find_layout(documents, Choices(label=NONE))
+
+
+def test_find_layout_takes_no_field_for_the_text_that_has_another_use() -> None:
+    documents = [{"text": f"Acme opens plant {row}", "label": ("a", "b")[row % 2]} for row in range(40)]
+    with pytest.raises(AssayError, match=r"^no field holds texts"):
+        find_layout(documents, Choices(label="text"))

@@ -9,7 +9,7 @@ TEXT = "Acme opens a plant in New York today"
 
 
 def settings(*items: dict[str, Any]) -> EntityFields | None:
-    return entity_settings([(TEXT, list(items)), (TEXT, [])])
+    return entity_settings([(TEXT, list(items)), (TEXT, [])], {})
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_find_texts_finds_pairs(names: tuple[str, str]) -> None:
 
 
 def test_find_texts_needs_texts() -> None:
-    with pytest.raises(AssayError, match="no field holds texts; the fields are label"):
+    with pytest.raises(AssayError, match=r"^no field holds texts: label \(good, bad\); name the text with --text"):
         texts({"label": ["good", "bad"]})
 
 
@@ -104,8 +104,11 @@ def test_find_roles_needs_no_class_beside_entities() -> None:
     ("columns", "message"),
     [
         ({"label": ["good"]}, "field label holds one class only, 'good'"),
-        ({"label": ["{}"]}, "no field holds classes or entities; the remaining fields are label"),
-        ({"score": [number / 7 for number in range(40)]}, "no field holds classes or entities"),
+        ({"label": ["{}"]}, "classes or entities: label holds 40 different values in 40 rows; name it with --label"),
+        ({"label": ["x" * 61, "y" * 61]}, "label holds values of more than 60 characters"),
+        ({"score": [number / 7 for number in range(40)]}, "score holds numbers with decimals, which are no classes"),
+        ({"when": ["2024-05-01"], "": ["a"]}, "when holds times; a column without a name holds a; name it"),
+        ({}, "no field holds classes or entities: there is none beside the text"),
     ],
 )
 def test_find_roles_needs_something_to_learn(columns: Columns, message: str) -> None:
@@ -137,8 +140,64 @@ def test_find_roles_asks_between_two_groups() -> None:
     assert roles(columns, Choices(group=NONE)).group is None
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("split", ["train", "dev", "test"]),
+        ("set", ["TRAIN", "VALID", "TEST"]),
+        ("partition", ["training", "validation", "testing"]),
+        ("data.split", ["train", "eval"]),
+        ("Split", ["train", "test"]),
+    ],
+)
+def test_find_roles_finds_published_splits_by_their_words(name: str, values: list[str]) -> None:
+    assert roles({"label": ["good", "bad"], name: values}).split == name
+
+
+@pytest.mark.parametrize("values", [["train", "test", "extra"], ["train", "dev", "eval"], ["train", "test", None]])
+def test_find_roles_asks_about_splits_that_are_not_clear(values: list[str | None]) -> None:
+    columns: Columns = {"label": ["good", "bad"], "split": values}
+    with pytest.raises(AmbiguousError, match=r"^field split \(.*\) may hold published splits; .* or add --split none"):
+        roles(columns)
+    found = roles(columns, Choices(split=NONE))
+    assert (found.split, found.slices) == (None, ())
+
+
+def test_find_roles_takes_no_slice_from_folds() -> None:
+    assert roles({"label": ["good", "bad"], "fold": ["0", "1"]}).slices == ()
+
+
+@pytest.mark.parametrize("name", ["thread", "conversation", "patient", "user_id", "Session", "username"])
+def test_find_roles_finds_groups_by_their_words(name: str) -> None:
+    assert roles({"label": ["good", "bad"], name: [f"g{number}" for number in range(15)]}).group == name
+
+
+def test_find_roles_asks_in_a_line_that_can_be_typed() -> None:
+    columns: Columns = {f"how was part {number}": [1, 2] for number in range(40)}
+    with pytest.raises(AmbiguousError) as error:
+        roles(columns)
+    assert str(error.value).startswith("40 fields may hold the class of a row: how was part 0 (1, 2); ")
+    assert str(error.value).endswith("; and 34 more. Which is it? Add --label FIELD")
+    with pytest.raises(AmbiguousError, match=r"Add --label 'how was' or 'where was'$"):
+        roles({"how was": [1, 2], "where was": [1, 2]})
+
+
 def test_find_roles_takes_no_id_that_repeats() -> None:
     assert roles({"label": ["good", "bad"], "id": [f"{number}" for number in range(39)]}).id is None
+
+
+def test_choices_check_refuses_two_uses_of_a_field() -> None:
+    with pytest.raises(AssayError, match=r"^--text and --label both name text; a field has one use"):
+        Choices(text="text", label="text").check(["text"])
+    Choices(label=NONE, group=NONE, split=NONE, entities=NONE).check(["text"])
+    with pytest.raises(AssayError, match=r"^--text none: no document has this field"):
+        Choices(text=NONE).check(["text"])
+
+
+def test_find_roles_refuses_a_split_field_of_other_values() -> None:
+    columns: Columns = {"label": ["good", "bad"], "part": ["train", "rest"]}
+    with pytest.raises(AssayError, match=r"^--split part: 'rest' is none of train, .*; name another, or none$"):
+        roles(columns, Choices(split="part"))
 
 
 def test_choices_check_names_the_fields_that_exist() -> None:

@@ -60,7 +60,7 @@ def test_tool_layout_says_why_nothing_can_be_read() -> None:
         find_layout(documents, Choices(entities=NONE, labels=NONE))
 
     assert str(error.value) == (
-        "these are documents of doccano, but they give neither classes nor entities: text has several classes: "
+        "these are documents of doccano without classes or entities: text has several classes: "
         "['good', 'new']; keep one class per text in the tool, or export lists of labels for a labels head "
         "(source.fields.labels)"
     )

@@ -100,7 +100,7 @@ def test_predict_leaves_an_existing_file_of_people_alone(deciding: Engine, tmp_p
     ("output", "people", "reason"),
     [
         ("o.jsonl", "p.parquet", "Parquet goes with a Parquet output"),
-        ("o.jsonl", "p.txt", "the name must end with one of"),
+        ("o.jsonl", "p.txt", "end its name with one of"),
         ("o.jsonl", "o.jsonl", "the same file as --output"),
         ("o.jsonl", "in.jsonl", "the same file as --input"),
     ],

@@ -41,7 +41,7 @@ def test_output_suffix_reads_the_end_of_the_name(name: str, suffix: str) -> None
 
 @pytest.mark.parametrize("name", ["out", "out.json", "out.parquet.gz", "out.csv.bz2"])
 def test_output_suffix_refuses_other_files_with_those_that_it_writes(name: str) -> None:
-    with pytest.raises(AssayError, match=f"{name} cannot be written: the name must end with one of") as caught:
+    with pytest.raises(AssayError, match=f"{name} cannot be written; end its name with one of") as caught:
         output_suffix(Path(name))
     assert str(caught.value).endswith(", ".join(SUFFIXES))
 

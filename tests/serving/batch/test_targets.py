@@ -76,7 +76,7 @@ def test_file_target_has_an_identity_of_its_format_and_options_but_not_of_its_na
 
 
 def test_file_target_names_a_file_that_it_cannot_write() -> None:
-    with pytest.raises(AssayError, match=r"out\.xlsx cannot be written: the name must end with one of"):
+    with pytest.raises(AssayError, match=r"out\.xlsx cannot be written; end its name with one of"):
         _ = FileTarget(Path("out.xlsx")).suffix
 
 

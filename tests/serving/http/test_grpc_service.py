@@ -230,7 +230,7 @@ def test_grpc_needs_the_token_except_for_probes(listen: Listen, toy: Bundle) -> 
 
 def test_grpc_names_the_extra_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
-    with pytest.raises(AssayError, match=r"--grpc-port needs gRPC, which is not installed; pip install"):
+    with pytest.raises(AssayError, match=r"--grpc-port needs gRPC, which is not installed; run pip install"):
         load_messages()
 
 

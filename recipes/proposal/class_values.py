@@ -1,0 +1,65 @@
+"""Values of a class that can be read in two ways: the user decides, since each reading trains another model."""
+
+import json
+from collections import defaultdict
+
+from assay.corpus.documents.values import folded
+from assay.recipes.proposal.field_profile import FieldProfile
+from assay.recipes.proposal.field_roles import Choices
+from assay.recipes.proposal.label_cells import combines, separator_of
+from assay.recipes.proposal.questions import AmbiguousError, argument
+
+# What programs write into a table for a missing value.
+_MISSING_VALUES = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "null", "nil"})
+_SHOWN = 4
+
+
+def check_class(profile: FieldProfile, choices: Choices) -> None:
+    """Ask what the values of the class mean, where the user has not said it yet.
+
+    Raises:
+        AmbiguousError: a value may mean that a row has no class, values differ in case or white space alone, or cells
+            may hold several labels.
+    """
+    if "no_label" not in choices.settings:
+        _check_missing(profile)
+    if "fold_labels" not in choices.settings:
+        _check_variants(profile)
+    if choices.label is None:
+        _check_several(profile)
+
+
+def _check_missing(profile: FieldProfile) -> None:
+    found = [value for value in profile.counts if value.lower() in _MISSING_VALUES]
+    if found:
+        rows = sum(profile.counts[value] for value in found)
+        leave_out, keep = (argument(f"source.no_label={json.dumps(values)}") for values in (found, []))
+        raise AmbiguousError(
+            f"{rows} rows have {' or '.join(found)} in {profile.name}: is that a class, or no class? Add "
+            f"--set {leave_out} to leave these rows out, or --set {keep} if it is a class"
+        )
+
+
+def _check_variants(profile: FieldProfile) -> None:
+    variants: dict[str, list[str]] = defaultdict(list)
+    for value in profile.counts:
+        variants[folded(value)].append(value)
+    alike = next((values for values in variants.values() if len(values) > 1), None)
+    if alike is not None:
+        shown = ", ".join(f"{value!r} ({profile.counts[value]})" for value in alike[:_SHOWN])
+        raise AmbiguousError(
+            f"values of {profile.name} differ in case or white space alone: {shown}. Are they one class? Add "
+            "--set source.fold_labels=true, or --set source.fold_labels=false to keep them apart"
+        )
+
+
+def _check_several(profile: FieldProfile) -> None:
+    separator = separator_of(profile)
+    if separator is None or not combines(profile, separator):
+        return
+    example = next(value for value in profile.counts if separator in value)
+    name = argument(profile.name)
+    raise AmbiguousError(
+        f"cells of {profile.name} such as {example!r} may hold several labels, or one class. Which is it? Add "
+        f"--labels {name} or --label {name}"
+    )

@@ -1,0 +1,60 @@
+"""Cells of text that hold several labels: with a separator, or as a list in the notation of JSON or Python."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from assay.corpus.documents.row_labels import written_list
+from assay.recipes.proposal.field_profile import LONGEST_CLASS, FieldProfile
+
+SEPARATORS = (";", "|", ",")
+# Labels repeat: with fewer rows per value, a field is a text or a name.
+MIN_ROWS_PER_CLASS = 2.0
+MOST_CLASSES = 300
+# Share of the cells with several labels, from which on a separator is believed.
+LEAST_SEVERAL = 0.05
+
+
+def separator_of(profile: FieldProfile) -> str | None:
+    """Return what stands between the labels of a cell; None if cells hold one label each."""
+    for separator in SEPARATORS:
+        several = sum(count for cell, count in profile.counts.items() if separator in cell)
+        if several >= LEAST_SEVERAL * profile.present and are_labels(_parts(profile, separator)):
+            return separator
+    return None
+
+
+def combines(profile: FieldProfile, separator: str) -> bool:
+    """Return whether the cells are combinations: at least half of the parts are in several different cells."""
+    parts = Counter(part.strip() for cell in profile.counts for part in set(cell.split(separator)))
+    return 2 * sum(count > 1 for count in parts.values()) >= len(parts)
+
+
+def are_written_lists(profile: FieldProfile) -> bool:
+    """Return whether all cells hold a list as JSON or Python writes it, as opposed to a text in brackets."""
+    return profile.kind == "text" and bool(profile.counts) and all(map(_is_written_list, profile.counts))
+
+
+def listed_labels(profile: FieldProfile) -> bool:
+    """Return whether the lists in the cells hold labels, each of them once."""
+    lists = [(written_list(cell), count) for cell, count in profile.counts.items()]
+    if not all(isinstance(items, list) and len(set(map(str, items))) == len(items) for items, _ in lists):
+        return False
+    return are_labels(str(item) for items, count in lists for item in list(items or ()) * count)
+
+
+def are_labels(labels: Iterable[str]) -> bool:
+    """Return whether texts are labels: short and few, and each on several rows."""
+    counts = Counter(labels)
+    return (
+        1 <= len(counts) <= MOST_CLASSES
+        and counts.total() >= MIN_ROWS_PER_CLASS * len(counts)
+        and max(map(len, counts)) <= LONGEST_CLASS
+    )
+
+
+def _parts(profile: FieldProfile, separator: str) -> Sequence[str]:
+    return [part.strip() for cell, count in profile.counts.items() for part in cell.split(separator) * count]
+
+
+def _is_written_list(cell: str) -> bool:
+    return cell.strip().startswith("[") and isinstance(written_list(cell), list)
