@@ -7,6 +7,7 @@ from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import Needs
 from assay.corpus.documents.annotators.recognised import READERS
+from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.plain_parse import PlainParse
@@ -64,7 +65,7 @@ class DocumentReader:
         self._plain = plain if PlainParse.fits(document_format) and not needs_labels else None
         fields = document_format.fields
         self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
-        self._needs = Needs(fields, document_format.annotations, needs_label, needs_entities)
+        self._needs = Needs(fields, document_format.annotations, needs_label, needs_entities, needs_labels)
         self._tool = READERS.get(document_format.format)
         self._tool_entity = _tool_entity(document_format.entity)
         if self._row_labels is not None:
@@ -201,6 +202,9 @@ class DocumentReader:
         if self._needs_label:
             label = self._class(row.label, fields.label or "label")
         entities = self._entities_of(text, row.entities) if self._needs_entities else None
+        labels = None
+        if self._row_labels is not None:
+            labels = self._row_labels.of(row.labels, self._needs.labels_field or "labels")
         pair = fields.text_pair
         return [
             Example(
@@ -208,6 +212,7 @@ class DocumentReader:
                 text=text,
                 text_pair=None if pair is None else plain_text(get_path(document.values, pair), pair),
                 label=label,
+                labels=labels,
                 entities=entities,
                 **self._columns(document, document.values),
             )
@@ -217,7 +222,7 @@ class DocumentReader:
         name = self._document_format.fields.entities or "entities"
         if items is MISSING or items is None:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
-        entities = read_entities(text, items, self._tool_entity)
+        entities = read_tool_entities(text, items, self._tool_entity, self._document_format.format)
         for left, right in itertools.pairwise(entities):
             if right.start < left.end:
                 raise UnreadableError(
@@ -284,13 +289,15 @@ def _check_labels_can_be_read(document_format: DocumentFormat, labels: RowLabels
     """Refuse a format that has no list of labels.
 
     Raises:
-        AssayError: the format names none, or is that of an annotation tool.
+        AssayError: the format names none, or names columns of a tool that has none.
     """
     if document_format.is_of_tool:
-        raise AssayError(
-            f"source.format is {document_format.format}, of which the labels head cannot read several labels per text "
-            "yet; export the rows as JSON lines with a list of labels, and set source.format: rows"
-        )
+        if isinstance(document_format.fields.labels, list):
+            raise AssayError(
+                f"source.fields.labels is {document_format.fields.labels}, but source.format {document_format.format} "
+                "has no columns of 0 and 1; name the control or question that holds the labels, or leave it out"
+            )
+        return
     if not labels.names:
         key = "source.parse.labels" if document_format.format == "parse" else "source.fields.labels"
         raise AssayError(f"the labels head predicts any number of labels per row: name their field in {key}")

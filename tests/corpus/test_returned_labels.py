@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assay.corpus.documents.fields import AnnotationRules
+from assay.corpus.documents.fields import AnnotationRules, DocumentFormat
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
@@ -17,7 +17,7 @@ from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_row
 
 ORG = Entity(0, 4, "ORG")
 ROW = Example("r1", "Acme grew", label="bad", entities=(ORG,))
-RULES = ReadingRules(label=True, entities=True, classes={"good", "bad"}, entity_types={"ORG"})
+RULES = ReadingRules(heads=("sentence", "tokens"), classes={"good", "bad"}, entity_types={"ORG"})
 
 
 def _table(folder: Path, *rows: dict[str, Any]) -> str:
@@ -119,7 +119,7 @@ def test_match_rows_reads_doccano_with_relations_by_the_rule_of_the_recipe(
     document = {"row_id": "r1", "text": "Acme grew", "entities": spans, "relations": related}
     path = tmp_path / "admin.jsonl"
     path.write_text(json.dumps(document) + "\n", encoding="utf-8")
-    rules = replace(RULES, annotations=AnnotationRules(relations=relations))
+    rules = replace(RULES, source=DocumentFormat(annotations=AnnotationRules(relations=relations)))
     returned = _match(str(path), rules=rules)
     assert returned.tool == "doccano"
     assert [one.entities for one in returned.corrections] == entities
@@ -163,12 +163,12 @@ def test_match_rows_rejects_what_is_no_document(tmp_path: Path) -> None:
 
 def test_match_rows_reads_only_the_heads_of_the_recipe(tmp_path: Path) -> None:
     path = _table(tmp_path, {"new_label": "nonsense", "new_entities": []})
-    (only_entities,) = _match(path, rules=ReadingRules(label=False, entities=True)).corrections
+    (only_entities,) = _match(path, rules=ReadingRules(heads=("tokens",))).corrections
     assert (only_entities.label, only_entities.entities) == (None, ())
-    rules = ReadingRules(label=True, entities=False, author="ben")
+    rules = ReadingRules(heads=("sentence",), author="ben")
     (only_label,) = _match(path, rules=rules).corrections
     assert (only_label.label, only_label.entities, only_label.author) == ("nonsense", None, "ben")
-    assert _match(path, rules=ReadingRules(label=False, entities=False)).undecided == 1
+    assert _match(path, rules=ReadingRules(heads=())).undecided == 1
 
 
 def test_match_rows_takes_an_untouched_document_of_a_silent_tool_for_undecided(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from assay.corpus.documents.annotators.annotated_row import (
     Values,
     check_relations,
     is_triple,
+    several_labels,
     single_class,
     triples,
 )
@@ -50,15 +51,24 @@ def read_doccano(document: Values, needs: Needs) -> AnnotatedRow:
         get_path(document, "data") if text is MISSING else text,
         _class(document, needs) if needs.label else MISSING,
         _entities(document, needs) if needs.entities else MISSING,
+        _labels(document, needs) if needs.labels else MISSING,
     )
 
 
 def _class(document: Values, needs: Needs) -> Any:
-    names = ("cats", *LABELS) if needs.fields.label is None else (needs.fields.label,)
-    labels = _first(document, *names)
-    if not isinstance(labels, list):
-        return labels
-    return single_class(item for item in labels if not isinstance(item, list | dict))
+    labels = _names(document, needs.fields.label)
+    return single_class(labels) if isinstance(labels, list) else labels
+
+
+def _labels(document: Values, needs: Needs) -> Any:
+    labels = _names(document, needs.labels_field)
+    return several_labels(labels) if isinstance(labels, list) else labels
+
+
+def _names(document: Values, field: str | None) -> Any:
+    """Return the list of classes, without the spans that other projects keep under the same name."""
+    labels = _first(document, *(("cats", *LABELS) if field is None else (field,)))
+    return [item for item in labels if not isinstance(item, list | dict)] if isinstance(labels, list) else labels
 
 
 def _entities(document: Values, needs: Needs) -> Any:

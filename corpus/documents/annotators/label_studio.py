@@ -11,12 +11,15 @@ from assay.corpus.documents.annotators.annotated_row import (
     agreed,
     check_relations,
     only_name,
+    several_labels,
     single_class,
 )
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path
 
 # Spans of HTML and of dialogues count offsets in an element, not in the text.
 OTHER_SPANS = ("hypertextlabels", "paragraphlabels")
+# Types of results that classify a text; a taxonomy holds paths of names, as nested choices do.
+CHOICES = ("choices", "taxonomy")
 # Columns that Label Studio adds to the flat forms.
 ADDED = {"annotation_id", "annotator", "lead_time"}
 
@@ -24,7 +27,7 @@ ADDED = {"annotation_id", "annotator", "lead_time"}
 def is_task(document: Values) -> bool:
     """Return whether a document has the structure of a task, in any of the three forms."""
     if isinstance(document.get("data"), dict):
-        return isinstance(document.get("annotations"), list)
+        return isinstance(_annotations(document), list)
     return len(ADDED & document.keys()) >= 2 or any(map(holds_spans, document.values()))
 
 
@@ -34,7 +37,7 @@ def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
     Raises:
         UnreadableError: annotations disagree, or cannot be represented.
     """
-    if "annotations" not in document:
+    if _annotations(document) is MISSING:
         return _flat_row(document, needs)
     data = document.get("data")
     text = get_path(data, needs.fields.text) if isinstance(data, dict) else MISSING
@@ -42,30 +45,39 @@ def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
         text = get_path(document, needs.fields.text)
     annotations = [
         (str(item.get("updated_at") or item.get("created_at") or ""), _annotation(_results(item), needs))
-        for item in _objects(document["annotations"])
-        if not item.get("was_cancelled")
+        for item in _objects(_annotations(document))
+        if not (item.get("was_cancelled") or item.get("skipped"))
     ]
     if not annotations:
         return None
-    label, entities = agreed(annotations, needs.rules)
-    return AnnotatedRow(text, label, entities)
+    label, entities, labels = agreed(annotations, needs.rules)
+    return AnnotatedRow(text, label, entities, labels)
 
 
-def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any]:
-    """Return class and entities of one annotation."""
+def _annotations(document: Values) -> Any:
+    """Return the annotations of a task, which were called completions before version 1."""
+    return next((document[name] for name in ("annotations", "completions") if name in document), MISSING)
+
+
+def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any, Any]:
+    """Return class, entities and labels of one annotation."""
     if needs.entities:
         check_relations([item for item in results if item.get("type") == "relation"], needs.rules)
-    return _class(results, needs) if needs.label else MISSING, _entities(results, needs) if needs.entities else MISSING
-
-
-def _class(results: Sequence[Values], needs: Needs) -> Any:
-    """Return the class of the text; classes of regions, which have a start, are not one."""
-    choices = [item for item in results if item.get("type") == "choices" and "start" not in _value(item)]
-    names = (str(item.get("from_name")) for item in choices)
-    name = only_name(names, needs.fields.label, "text has several classifications")
-    return single_class(
-        choice for item in choices if item.get("from_name") == name for choice in _value(item).get("choices") or ()
+    return (
+        single_class(_chosen(results, needs.fields.label)) if needs.label else MISSING,
+        _entities(results, needs) if needs.entities else MISSING,
+        several_labels(_chosen(results, needs.labels_field)) if needs.labels else MISSING,
     )
+
+
+def _chosen(results: Sequence[Values], control: str | None) -> Iterator[Any]:
+    """Yield what was chosen for the text; choices for regions, which have a start, are not for it."""
+    choices = [item for item in results if item.get("type") in CHOICES and "start" not in _value(item)]
+    names = (str(item.get("from_name")) for item in choices)
+    name = only_name(names, control, "text has several classifications")
+    for item in choices:
+        if item.get("from_name") == name:
+            yield from _value(item).get(item["type"]) or ()
 
 
 def _entities(results: Sequence[Values], needs: Needs) -> list[Values]:
@@ -87,20 +99,31 @@ def _span(value: Values) -> dict[str, Any]:
     }
 
 
-def _flat_row(document: Values, needs: Needs) -> AnnotatedRow:
-    """Return the row of JSON-MIN or CSV. A task without spans has no column of them."""
+def _flat_row(document: Values, needs: Needs) -> AnnotatedRow | None:
+    """Return the row of JSON-MIN or CSV; None if nobody has annotated the task.
+
+    A task without spans, or without a choice, has no column of them.
+    """
+    if document.get("annotation_id", MISSING) in (None, ""):
+        return None
     return AnnotatedRow(
         get_path(document, needs.fields.text),
-        _flat_class(document, needs) if needs.label else MISSING,
+        single_class(_flat_choices(document, needs.fields.label)) if needs.label else MISSING,
         _flat_entities(document, needs) if needs.entities else MISSING,
+        several_labels(_flat_choices(document, needs.labels_field)) if needs.labels else MISSING,
     )
 
 
-def _flat_class(document: Values, needs: Needs) -> Any:
-    if needs.fields.label is None:
-        raise UnreadableError("control of the class is not named", sorted(document))
-    value = _decoded(get_path(document, needs.fields.label))
-    return single_class(value.get("choices") or ()) if isinstance(value, dict) else value
+def _flat_choices(document: Values, control: str | None) -> list[Any]:
+    """Return what was chosen: a name, an object with the names, or nothing."""
+    if control is None:
+        raise UnreadableError("control of the choices is not named", sorted(document))
+    value = _decoded(get_path(document, control))
+    if isinstance(value, dict):
+        return list(value.get("choices") or ())
+    if isinstance(value, list):  # of several regions, or the path of a nested choice
+        raise UnreadableError("choices are not of the text alone", value)
+    return [] if value is MISSING or value is None or value == "" else [value]
 
 
 def _flat_entities(document: Values, needs: Needs) -> list[Values]:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.corpus.documents.reading import entities_of, labels_of, reject_of
+from tests.corpus.documents.reading import entities_of, label_sets_of, labels_of, reject_of, set_reject_of
 
 SOURCE: dict[str, Any] = {"format": "doccano"}
 TEXT = "Globex buys land in Rome"
@@ -72,3 +72,17 @@ def test_read_doccano_leaves_out_relations_by_rule() -> None:
 )
 def test_read_doccano_rejects_what_a_row_cannot_hold(document: dict[str, Any], label: bool, reason: str) -> None:
     assert reject_of(SOURCE, document, label=label) == reason
+
+
+def test_read_doccano_reads_several_labels() -> None:
+    documents: list[dict[str, Any]] = [
+        {"id": 7, "text": TEXT, "label": ["sport", "money"], "Comments": []},
+        {"id": 7, "text": TEXT, "labels": []},
+        {"text": TEXT, "entities": TRIPLES, "cats": ["Deal", "Land"]},
+        {"text": TEXT, "topics": ["land"], "label": ["other"]},
+    ]
+
+    assert label_sets_of(SOURCE, *documents[:3]) == [("money", "sport"), (), ("Deal", "Land")]
+    assert label_sets_of({**SOURCE, "fields": {"labels": "topics"}}, documents[3]) == [("land",)]
+    assert set_reject_of(SOURCE, {"text": TEXT}) == "labels is missing"
+    assert set_reject_of(SOURCE, {"text": TEXT, "label": "plain"}) == "labels is not a list of labels: plain"
