@@ -24,6 +24,7 @@ from assay.corpus.documents.annotators.decisions import (
     reviews_of,
 )
 from assay.corpus.documents.annotators.doccano import is_doccano
+from assay.corpus.documents.annotators.label_studio import is_full_task
 from assay.corpus.documents.annotators.recognised import READERS, recognised_format
 from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields, Fields
@@ -75,7 +76,7 @@ class ReadingRules:
         if tool not in ("label_studio", "argilla"):
             return Fields()
         # The flat forms of Label Studio do not say what a column is, nor whether a row has classes or labels.
-        is_flat = tool == "label_studio" and "annotations" not in values
+        is_flat = tool == "label_studio" and not is_full_task(values)
         are_two = {"sentence", "labels"} <= set(self.heads)
         # A question about labels that was left open is not in the record.
         may_be_open = tool == "argilla" and bool(reviews_of(values))

@@ -49,9 +49,12 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
 
 
 def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
+    tool = recognised_format(documents)
+    if tool not in (None, "doccano"):
+        return DocumentLayout(*tool_layout(documents, tool, choices))
     several = find_row_labels(documents, profiles, choices)
-    # Lists of names alone are what doccano writes for texts, too, but it knows one class per text less often.
-    if (tool := recognised_format(documents)) is not None and not _holds_several(documents, several):
+    # Lists of names alone are what doccano writes for texts, and many others, too.
+    if tool is not None and ("entities" in profiles or not _holds_several(documents, several)):
         return DocumentLayout(*tool_layout(documents, tool, choices))
     if (words := _words_and_tags(documents, profiles, choices)) is not None:
         return _tagged_layout(profiles, choices, *words)
@@ -61,7 +64,7 @@ def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: C
 
 
 def _holds_several(documents: Documents, labels: RowLabelFields | None) -> bool:
-    """Return whether a row has several labels, which the format of no annotation tool can give."""
+    """Return whether a row has several labels."""
     names = labels.names if labels is not None else []
     lists = (get_path(document, name) for name in names for document in documents)
     return any(isinstance(items, list) and len(items) > 1 for items in lists)

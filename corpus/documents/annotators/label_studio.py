@@ -31,13 +31,18 @@ def is_task(document: Values) -> bool:
     return len(ADDED & document.keys()) >= 2 or any(map(holds_spans, document.values()))
 
 
+def is_full_task(document: Values) -> bool:
+    """Return whether a document is a task with its annotations, as opposed to one of the flat forms."""
+    return _annotations(document) is not MISSING
+
+
 def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
     """Return the row of a task; None if nobody has annotated it. Predictions are not read.
 
     Raises:
         UnreadableError: annotations disagree, or cannot be represented.
     """
-    if _annotations(document) is MISSING:
+    if not is_full_task(document):
         return _flat_row(document, needs)
     data = document.get("data")
     text = get_path(data, needs.fields.text) if isinstance(data, dict) else MISSING
@@ -136,6 +141,12 @@ def _flat_entities(document: Values, needs: Needs) -> list[Values]:
     if not _is_spans(spans):
         raise UnreadableError("control of the spans holds none", spans)
     return [_span(span) for span in spans]
+
+
+def holds_choices(cell: Any) -> bool:
+    """Return whether a column of the flat forms holds several choices of this document."""
+    value = _decoded(cell)
+    return isinstance(value, dict) and isinstance(value.get("choices"), list)
 
 
 def holds_spans(cell: Any) -> bool:

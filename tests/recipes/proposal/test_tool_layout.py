@@ -64,3 +64,46 @@ def test_tool_layout_says_why_nothing_can_be_read() -> None:
         "['good', 'new']; keep one class per text in the tool, or export lists of labels for a labels head "
         "(source.fields.labels)"
     )
+
+
+def labelled(tool: str, row: int) -> dict[str, Any]:
+    """Return a text with one or two topics as a tool writes it."""
+    text, topics = f"Acme opens plant {row} in Ulm", [["money", "sport"], ["sport"]][row % 2]
+    choices = {"type": "choices", "from_name": "topic", "value": {"choices": topics}}
+    flat = topics[0] if len(topics) == 1 else {"choices": topics}
+    documents: dict[str, dict[str, Any]] = {
+        "label_studio": {"id": row, "data": {"text": text}, "annotations": [{"result": [choices]}]},
+        "json_min": {"id": row, "text": text, "topic": flat, "annotator": 1, "annotation_id": row, "lead_time": 2.5},
+        "prodigy": {"text": text, "options": [], "accept": topics, "answer": "accept", "_view_id": "choice"},
+        "spacy": {"text": text, "cats": {name: float(name in topics) for name in ("money", "sport", "tech")}},
+        "argilla": {"id": f"r{row}", "fields": {"text": text}, "responses": {"topic": [{"value": topics}]}},
+        "doccano": {"id": row, "text": text, "entities": [[0, 4, "ORG"]], "cats": topics},
+    }
+    return documents[tool]
+
+
+@pytest.mark.parametrize(
+    ("tool", "heads", "labels"),
+    [
+        ("label_studio", ("labels",), None),
+        ("json_min", ("labels",), "topic"),
+        ("prodigy", ("labels",), None),
+        ("spacy", ("labels",), None),
+        ("argilla", ("labels",), None),
+        ("doccano", ("labels", "tokens"), None),
+    ],
+)
+def test_tool_layout_reads_several_labels_of_a_text(tool: str, heads: tuple[str, ...], labels: str | None) -> None:
+    documents = [labelled(tool, row) for row in range(20)]
+
+    layout = find_layout(documents, Choices())
+
+    assert layout.format.format == tool.replace("json_min", "label_studio")
+    assert (layout.heads, layout.format.fields.labels, layout.format.fields.label) == (heads, labels, None)
+
+
+def test_tool_layout_of_one_label_per_text_is_a_class() -> None:
+    documents = [labelled("prodigy", row) for row in range(1, 40, 2)]
+
+    assert find_layout(documents, Choices()).heads == ("sentence",)
+    assert find_layout(documents, Choices(labels="accept")).heads == ("labels",)
