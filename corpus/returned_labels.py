@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs
+from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, agreed
 from assay.corpus.documents.annotators.decisions import (
     PROPOSAL,
     ROW_ID,
@@ -26,6 +26,7 @@ from assay.corpus.documents.annotators.decisions import (
 from assay.corpus.documents.annotators.doccano import is_doccano
 from assay.corpus.documents.annotators.label_studio import is_full_task
 from assay.corpus.documents.annotators.recognised import READERS, recognised_format
+from assay.corpus.documents.annotators.several_people import by_person, joined
 from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields, Fields
 from assay.corpus.documents.raw_document import Document, InvalidRow
@@ -148,7 +149,8 @@ def match_rows(
         origin: file of the documents.
     """
     returned, latest = ReturnedLabels(tool), dict(overlay.latest)
-    for document in documents:
+    items, text = list(documents), rules.source.fields.text
+    for document in joined(lambda: items, tool, text):
         if isinstance(document, InvalidRow):
             returned.rejected.append((document.id, document.reason))
             continue
@@ -200,11 +202,19 @@ class Parts(NamedTuple):
 
     def unlike(self, others: "Parts") -> "Parts":
         """Return the parts that differ from others."""
-        return Parts(*(None if part == other else part for part, other in zip(self, others, strict=True)))
+        return Parts(
+            None if self.label == others.label else self.label,
+            None if self.labels == others.labels else self.labels,
+            None if self.entities == others.entities else self.entities,
+        )
 
     def over(self, others: "Parts") -> "Parts":
         """Return these parts, and others where there are none."""
-        return Parts(*(other if part is None else part for part, other in zip(self, others, strict=True)))
+        return Parts(
+            others.label if self.label is None else self.label,
+            others.labels if self.labels is None else self.labels,
+            others.entities if self.entities is None else self.entities,
+        )
 
 
 @dataclass(frozen=True)
@@ -222,20 +232,37 @@ class _Decision:
 
     @classmethod
     def read(cls, document: Document, tool: str, rules: ReadingRules) -> "_Decision | None":
-        row = read_decision(document.values, tool, rules.needs(document.values, tool))
+        """Return the decision about a row; of several people, the one that counts.
+
+        Raises:
+            UnreadableError: it cannot be represented, or people disagree.
+        """
+        agreement = rules.source.annotations
+        documents: Sequence[Mapping[str, Any]] = [document.values]
+        if document.others:
+            documents = by_person([document.values, *document.others], agreement)
+        found = [one for values in documents if (one := cls._of(values, tool, rules)) is not None]
+        if not found:
+            return None
+        parts = agreed([(one.at.isoformat() if one.is_dated else "", one.parts) for one in found], agreement)
+        return max((one for one in found if one.parts == parts), key=lambda one: one.at)
+
+    @classmethod
+    def _of(cls, values: Mapping[str, Any], tool: str, rules: ReadingRules) -> "_Decision | None":
+        row = read_decision(values, tool, rules.needs(values, tool))
         if row is None:
             return None
         text = plain_text(row.text, "text")
         parts = Parts(_label(row, rules), _labels(row, rules), _entities(row, text, tool, rules))
         if parts == Parts():
             return None
-        dated = decided_at(document.values, rules.source.annotations)
+        dated = decided_at(values, rules.source.annotations)
         return cls(
-            row_id=decided_row(document.values, rules.id_field),
+            row_id=decided_row(values, rules.id_field),
             text=text,
-            text_pair=_text_pair(document.values),
+            text_pair=_text_pair(values),
             parts=parts,
-            author=decided_by(document.values, rules.source.annotations) or rules.author or getpass.getuser(),
+            author=decided_by(values, rules.source.annotations) or rules.author or getpass.getuser(),
             at=dated or datetime.now(UTC),
             is_dated=dated is not None,
             is_silent=tool in SILENT_TOOLS,

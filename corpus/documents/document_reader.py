@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import Needs
+from assay.corpus.documents.annotators.annotated_row import Needs, Values, agreed
 from assay.corpus.documents.annotators.recognised import READERS
+from assay.corpus.documents.annotators.several_people import by_person, time_of
 from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
@@ -31,6 +32,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 
 Reject = tuple[str, str, Any]
+Parts = tuple[str | None, tuple[Entity, ...] | None, tuple[str, ...] | None]
 SENTENCE_SEPARATOR = "#"  # between the id of a document and the number of its sentence
 
 
@@ -193,19 +195,16 @@ class DocumentReader:
 
     def _annotated(self, document: Document, document_id: str) -> list[Example]:
         """Return the row of a tool's document, or none if the document was not annotated or not accepted."""
-        row = None if self._tool is None else self._tool(document.values, self._needs)
-        if row is None:
+        rules = self._document_format.annotations
+        documents = [document.values]
+        if document.others:
+            documents = by_person((document.values, *document.others), rules)
+        found = [(values, parts) for values in documents if (parts := self._parts(values)) is not None]
+        if not found:
             return []
-        fields = self._document_format.fields
-        text = plain_text(row.text, fields.text)
-        label = None
-        if self._needs_label:
-            label = self._class(row.label, fields.label or "label")
-        entities = self._entities_of(text, row.entities) if self._needs_entities else None
-        labels = None
-        if self._row_labels is not None:
-            labels = self._row_labels.of(row.labels, self._needs.labels_field or "labels")
-        pair = fields.text_pair
+        pair = self._document_format.fields.text_pair
+        text, _ = found[0][1]
+        label, entities, labels = agreed([(time_of(values, rules), parts) for values, (_, parts) in found], rules)
         return [
             Example(
                 id=document_id,
@@ -217,6 +216,20 @@ class DocumentReader:
                 **self._columns(document, document.values),
             )
         ]
+
+    def _parts(self, values: Values) -> tuple[str, Parts] | None:
+        """Return text, and class, entities and labels of a tool's document; None if it was not annotated."""
+        row = None if self._tool is None else self._tool(values, self._needs)
+        if row is None:
+            return None
+        fields = self._document_format.fields
+        text = plain_text(row.text, fields.text)
+        label = self._class(row.label, fields.label or "label") if self._needs_label else None
+        entities = self._entities_of(text, row.entities) if self._needs_entities else None
+        labels = None
+        if self._row_labels is not None:
+            labels = self._row_labels.of(row.labels, self._needs.labels_field or "labels")
+        return text, (label, entities, labels)
 
     def _entities_of(self, text: str, items: Any) -> tuple[Entity, ...]:
         name = self._document_format.fields.entities or "entities"
