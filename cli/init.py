@@ -1,5 +1,6 @@
 """`assay init`: a recipe from the data."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,6 +8,7 @@ import typer
 from rich.table import Table
 
 from assay.cli.console import echo, out
+from assay.corpus.choice import choose
 
 if TYPE_CHECKING:
     from assay.flows.recipe_proposal import ProposedRecipe
@@ -47,6 +49,13 @@ def init(
     tag_names: Annotated[
         str | None, typer.Option(metavar="NAME,NAME,...", help="Names of tags that are numbers, in their order.")
     ] = None,
+    disagreement: Annotated[
+        str | None,
+        typer.Option(metavar="RULE", help="Annotators who differ: latest or first. [default: reject the row]"),
+    ] = None,
+    relations: Annotated[
+        str | None, typer.Option(metavar="RULE", help="Relations between entities: ignore. [default: reject the row]")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a recipe for your data.
@@ -65,13 +74,33 @@ def init(
         data,
         output,
         name=name,
-        choices=Choices(text, pair, label, entities, group, tag_scheme, names, labels),
+        choices=Choices(
+            text,
+            pair,
+            label,
+            entities,
+            group,
+            tag_scheme,
+            names,
+            labels,
+            disagreement=_rule("--disagreement", disagreement, ("latest", "first")),
+            relations=_rule("--relations", relations, ("ignore",)),
+        ),
         encoder=Encoder(path, revision or None) if path else None,
         config=config,
         encoding=encoding,
         overwrite=overwrite,
     )
     _show(proposed)
+
+
+def _rule(option: str, value: str | None, rules: Sequence[str]) -> str | None:
+    """Return a rule for annotations of tools.
+
+    Raises:
+        AssayError: there is no such rule.
+    """
+    return value and choose(value, rules, f"{option} {value}: no such rule; write {' or '.join(rules)}")
 
 
 def _show(proposed: "ProposedRecipe") -> None:

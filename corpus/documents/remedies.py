@@ -24,9 +24,13 @@ _REMEDIES = (
     (r"entities overlap", "keep one of the overlapping entities in the tool, and export again"),
     (
         r"annotators disagree",
-        "resolve it in the tool, or set source.annotations.disagreement: latest (or first)",
+        "resolve it in the tool, or set source.annotations.disagreement (assay init: --disagreement) to latest or "
+        "first",
     ),
-    (r"relations are not read", "set source.annotations.relations: ignore to read the entities alone"),
+    (
+        r"relations are not read",
+        "set source.annotations.relations (assay init: --relations) to ignore, which reads the entities alone",
+    ),
     (
         r".* is not a list of labels",
         "write a JSON list at the source, or set source.label_separator to what stands between the labels",
@@ -37,8 +41,14 @@ _REMEDIES = (
         r"text has several classes",
         "keep one class per text in the tool, or export lists of labels for a labels head (source.fields.labels)",
     ),
-    (r"text has several classifications", "name the control or question that holds the class in source.fields.label"),
-    (r"text has several kinds of spans", "name the control or question with the entities in source.fields.entities"),
+    (
+        r"text has several classifications",
+        "name the control or question to read in source.fields.label or labels (assay init: --label, --labels)",
+    ),
+    (
+        r"text has several kinds of spans",
+        "name the control or question with the entities in source.fields.entities (assay init: --entities)",
+    ),
     (
         r"control of the choices is not named",
         "name the column that holds them in source.fields.label, or several of them in source.fields.labels",
@@ -47,6 +57,7 @@ _REMEDIES = (
         r"choices are not of the text alone",
         "export the tasks as JSON, which says what each choice is about",
     ),
+    (r"classes do not repeat", "name the field of the class by --label; texts of their own are no classes"),
     (r"choice is not a name", "choose names in the tool, or read the rows with source.format: rows"),
     (r"answer is about a single label", "let people choose among all labels (textcat.manual): others are unknown"),
     (r"control of the spans holds none", "name the column that holds the spans in source.fields.entities"),
@@ -69,10 +80,14 @@ _REMEDIES = (
     ),
     (
         r"tag has no prefix",
-        "set source.tagging.scheme: io if a run of equal tags is one entity, else add prefixes",
+        "set source.tagging.scheme (assay init: --tag-scheme) to io if a run of equal tags is one entity, else add "
+        "prefixes",
     ),
     (r"tag is not of source.tagging.scheme", "set source.tagging.scheme to the scheme of the tags, or leave it out"),
-    (r"tag is a number", "name the tags in their order: source.tagging.names: [O, B-PER, I-PER]"),
+    (
+        r"tag is a number",
+        "name the tags in their order in source.tagging.names (assay init: --tag-names), such as O, B-PER, I-PER",
+    ),
     (r"tag is not in source.tagging.names", "add the tag to source.tagging.names"),
     (r".* holds no spacing", "set source.tagging.space_after to a list of true and false, Yes and No, or white space"),
     (r".* does not match .*", "write one value per word at the source; see source.tagging.space_after"),

@@ -6,13 +6,14 @@ from typing import Any
 
 from assay.corpus.documents.annotators.recognised import recognised_format
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
+from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
 from assay.corpus.example import HEADS, Head
-from assay.recipes.proposal.entity_layout import entity_settings
+from assay.recipes.proposal.entity_layout import entity_settings, why_unread
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
 from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part, without
-from assay.recipes.proposal.questions import NONE, ask
+from assay.recipes.proposal.questions import NONE, AmbiguousError, ask
 from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_labels
 from assay.recipes.proposal.tool_layout import tool_layout
 
@@ -44,14 +45,18 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
         AssayError: there is no text, or nothing to learn.
     """
     profiles = profile_fields(documents)
-    choices.check(profiles)
     return replace(_find(documents, profiles, choices), profiles=profiles)
 
 
 def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
     tool = recognised_format(documents)
+    # The controls and questions of a tool are no fields.
     if tool not in (None, "doccano"):
         return DocumentLayout(*tool_layout(documents, tool, choices))
+    choices.check(profiles)
+    if tool is None and choices.annotations:
+        [option, *_] = choices.annotations
+        raise AssayError(f"--{option}: these are no documents of an annotation tool; leave it out")
     several = find_row_labels(documents, profiles, choices)
     # Lists of names alone are what doccano writes for texts, and many others, too.
     if tool is not None and ("entities" in profiles or not _holds_several(documents, several)):
@@ -150,7 +155,12 @@ def _row_layout(
     needs_no_class = entity is not None or several is not None
     # Beside several labels, a column with few values is a slice unless the user says that it is the class.
     choices = replace(choices, label=NONE) if several is not None and choices.label is None else choices
-    roles = find_roles(without(singles, text, pair, *labels), choices, has_entities=needs_no_class)
+    try:
+        roles = find_roles(without(singles, text, pair, *labels), choices, has_entities=needs_no_class)
+    except AmbiguousError:
+        raise
+    except AssayError as error:
+        raise AssayError(f"{error}{_unread_lists(documents, profiles, text)}") from error
     texts: dict[str, Any] = {
         "text": text,
         **({"text_pair": pair} if pair else {}),
@@ -185,6 +195,15 @@ def _entity_field(
     if len(layouts) > 1:
         raise ask("the entities of a row", "--entities", [profiles[name] for name in layouts], optional=True)
     return next(iter(layouts.items()), (None, None))
+
+
+def _unread_lists(documents: Documents, profiles: Mapping[str, FieldProfile], text: str) -> str:
+    """Return which lists of objects are no entities, and why, as the end of a message; empty without such a list."""
+    for name, profile in profiles.items():
+        if profile.kind == "objects":
+            reason = why_unread(_texts_with_lists(documents, text, name))
+            return f"; {name} holds objects that cannot be read as entities: {reason}; {remedy_of(reason)}"
+    return ""
 
 
 def _texts_with_lists(documents: Documents, text: str, name: str) -> list[tuple[str, list[Mapping[str, Any]]]]:

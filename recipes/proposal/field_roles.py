@@ -7,6 +7,7 @@ from typing import Any
 
 from assay.corpus.documents.raw_document import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.conll_layout import is_tag
 from assay.recipes.proposal.field_profile import LONGEST_CLASS, LONGEST_ID, MAX_VALUES, FieldProfile
 from assay.recipes.proposal.questions import NONE, ask
 
@@ -48,6 +49,14 @@ class Choices:
     tag_scheme: str | None = None
     tag_names: tuple[str, ...] = ()
     labels: str | None = None  # a field, or several separated by commas
+    disagreement: str | None = None
+    relations: str | None = None
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Keys of `source.annotations`."""
+        rules = {"disagreement": self.disagreement, "relations": self.relations}
+        return {key: rule for key, rule in rules.items() if rule is not None}
 
     @property
     def tagging(self) -> dict[str, Any]:
@@ -131,9 +140,13 @@ def _single_text(profiles: Profiles, candidates: Profiles, by_last: Mapping[str,
     if len(candidates) > 1 and len(named) != 1:
         raise ask("the text of a row", "--text", list(candidates.values()))
     if not candidates:
-        raise AssayError(
-            f"no field holds texts; the fields are {', '.join(profiles) or 'none'}: name the text with --text FIELD"
-        )
+        fields = f"no field holds texts; the fields are {', '.join(profiles) or 'none'}"
+        if (tags := next(filter(_is_tag, profiles.values()), None)) is not None:
+            raise AssayError(
+                f"{fields}; {tags.name} holds tags, so each row is a word: write lists of words and tags, a row per "
+                "sentence (format: tokens), or CoNLL with a blank line after each sentence"
+            )
+        raise AssayError(f"{fields}: name the text with --text FIELD")
     return (named or list(candidates))[0]
 
 
@@ -212,6 +225,11 @@ def is_text(profile: FieldProfile) -> bool:
     varied = profile.distinct >= min(MAX_VALUES, 0.5 * profile.present) or last_part(profile.name) in TEXT_NAMES
     wordy = profile.with_spaces >= 0.3 * profile.present or not max(profile.counts, default="").isascii()
     return profile.kind == "text" and profile.mean_length >= LEAST_MEAN_TEXT and varied and wordy
+
+
+def _is_tag(profile: FieldProfile) -> bool:
+    """Return whether the values of a field are tags of words, such as O and B-PER."""
+    return len(profile.counts) > 1 and all(map(is_tag, profile.counts))
 
 
 def _is_split(profile: FieldProfile) -> bool:

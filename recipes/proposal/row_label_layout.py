@@ -15,6 +15,8 @@ Documents = Sequence[Mapping[str, Any]]
 # Names of fields whose cells may hold several labels.
 SEVERAL_NAMES = ("labels", "topics", "tags", "categories", "genres", "themes", "keywords", "emotions")
 SEPARATORS = (";", "|", ",")
+# What doccano writes between the labels of a cell; names such as C# end with it.
+TABLE_SEPARATOR = "#"
 # A column of 0 and 1 may be anything; so many of them beside a text are labels.
 LEAST_SWITCHES = 3
 _SWITCH_VALUES = {"0", "1", "true", "false"}
@@ -57,6 +59,10 @@ def find_row_labels(
     for name in named:
         if (separator := _separator(profiles[name])) is not None:
             return RowLabelFields(name, separator)
+    for name, profile in profiles.items():
+        is_label = profile.kind == "text" and last_part(name) in ("label", "labels")
+        if is_label and _separator(profile, (TABLE_SEPARATOR,)) is not None:
+            return RowLabelFields(name, TABLE_SEPARATOR)
     return None
 
 
@@ -98,10 +104,10 @@ def _is_switch(profile: FieldProfile) -> bool:
     )
 
 
-def _separator(profile: FieldProfile) -> str | None:
+def _separator(profile: FieldProfile, separators: Sequence[str] = SEPARATORS) -> str | None:
     """Return what stands between the labels of a cell; None if cells hold one label each."""
-    for separator in SEPARATORS:
-        several = sum(count for cell, count in profile.counts.items() if separator in cell)
+    for separator in separators:
+        several = sum(count for cell, count in profile.counts.items() if separator in cell.strip(separator))
         parts = Counter(
             part.strip() for cell, count in profile.counts.items() for part in cell.split(separator) * count
         )

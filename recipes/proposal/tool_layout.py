@@ -5,14 +5,23 @@ from typing import Any
 
 from assay.corpus.documents.annotators.label_studio import ADDED, holds_choices, holds_spans, is_full_task
 from assay.corpus.documents.annotators.recognised import NAMES
+from assay.corpus.documents.annotators.several_people import BY_PERSON
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.documents.remedies import remedy_of
+from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, Head
-from assay.recipes.proposal.field_profile import profile_fields
-from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, given
+from assay.recipes.proposal.field_profile import profile_fields, value_text
+from assay.recipes.proposal.field_roles import (
+    MIN_ROWS_PER_CLASS,
+    Choices,
+    RowRoles,
+    find_roles,
+    find_texts,
+    given,
+)
 from assay.recipes.proposal.questions import NONE, ask
 
 Documents = Sequence[Mapping[str, Any]]
@@ -20,6 +29,8 @@ Documents = Sequence[Mapping[str, Any]]
 _INNER = {"label_studio": "data", "argilla": "fields"}
 # Documents that show which heads the annotations suit.
 _TRIED = 500
+# So many rows show whether classes repeat.
+_SHOWS_REPEATS = 10
 # Of documents that can be read at all; people disagree about some.
 _MOST = 0.5
 _ADDED = {*ADDED, "id", "created_at", "updated_at"}
@@ -37,12 +48,13 @@ def tool_layout(
     text = choices.text or _text_field(documents, tool)
     labels = _labels_field(documents, tool, choices)
     label = given(choices.label) if labels is not None else _label_field(documents, tool, text, choices)
-    roles = RowRoles(label=label, id=_id_field(documents))
+    roles = RowRoles(label=label, id=_id_field(documents, tool, text))
     names = {
         "text": text, "label": label, "labels": labels, "entities": given(choices.entities), "id": roles.id
     }  # fmt: skip
     fields = {key: name for key, name in names.items() if name is not None and (key, name) != ("text", "text")}
-    document_format = DocumentFormat.model_validate({"format": tool, "fields": fields})
+    layout = {"format": tool, "fields": fields, "annotations": choices.annotations}
+    document_format = DocumentFormat.model_validate(layout)
     heads = _heads(documents, document_format, choices)
     inner = _INNER.get(tool, "")
     name = f"{inner}.{text}" if isinstance(documents[0].get(inner), Mapping) else text
@@ -82,7 +94,11 @@ def _labels_field(documents: Documents, tool: str, choices: Choices) -> str | No
     return next(iter(names), None)
 
 
-def _id_field(documents: Documents) -> str | None:
+def _id_field(documents: Documents, tool: str, text: str) -> str | None:
+    """Return the field of an id of each text, of which several people may have annotated one."""
+    if tool in BY_PERSON and not is_full_task(documents[0]):
+        texts = {(value_text(document.get("id")), str(get_path(document, text))): document for document in documents}
+        documents = list(texts.values())
     profile = profile_fields([{"id": document.get("id")} for document in documents])["id"]
     return "id" if profile.unique else None
 
@@ -100,7 +116,9 @@ def _heads(documents: Documents, document_format: DocumentFormat, choices: Choic
         head for head, wanted in is_wanted.items() if wanted and _suits(documents, document_format, head, reasons)
     )
     if not heads:
-        why = f": {reasons[0]}; {remedy_of(reasons[0])}" if reasons else ": no text is annotated"
+        # That a part is missing says less than what else was found.
+        telling = [reason for reason in reasons if not reason.endswith("is missing")] or reasons
+        why = f": {telling[0]}; {remedy_of(telling[0])}" if telling else ": no text is annotated"
         raise AssayError(f"these are {NAMES[document_format.format]}, but they give neither classes nor entities{why}")
     return heads
 
@@ -112,13 +130,19 @@ def _has_several(documents: Documents, document_format: DocumentFormat, choices:
     if choices.label not in (None, NONE):
         return False
     rows, _ = _read(documents, document_format, "labels")
-    return any(len(row.labels or ()) > 1 for row in rows)
+    sets = {row.labels for row in rows if row.labels}
+    # A ranking lists the same names for each text.
+    return len(sets) > 1 and any(len(labels) > 1 for labels in sets)
 
 
 def _suits(documents: Documents, document_format: DocumentFormat, head: Head, reasons: list[str]) -> bool:
     """Return whether most annotated documents can be read for a head; `reasons` receives those of rejects."""
     rows, rejected = _read(documents, document_format, head)
     reasons += rejected
+    classes = {row.label for row in rows if row.label is not None}
+    if len(rows) >= _SHOWS_REPEATS and len(classes) > len(rows) / MIN_ROWS_PER_CLASS:
+        reasons.append(f"classes do not repeat: {len(classes)} different ones in {len(rows)} rows")
+        return False
     marked = any(row.label is not None or row.labels or row.entities for row in rows)
     return marked and len(rows) >= _MOST * (len(rows) + len(rejected))
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +44,7 @@ def chunk(rows: list[Example]) -> DocumentChunk:
 
 
 def corrected_rows(
-    *corrections: Correction, heads: tuple[Head, ...] = ("sentence", "tokens")
+    *corrections: Correction, heads: Sequence[Head] = ("sentence", "tokens")
 ) -> tuple[CorrectedRows, list[Example]]:
     rows = CorrectedRows(Overlay(corrections), heads)
     read = [row for part in (ROWS[:2], ROWS[2:]) for row in from_batch(rows.correct(chunk(part)).batch)]
@@ -89,7 +90,7 @@ def test_added_rows_come_last_unless_the_source_holds_their_text_or_they_lack_la
 
 
 def test_parts_that_a_recipe_does_not_read_are_left() -> None:
-    _, read = corrected_rows(correction(ROWS[1], entities=()), added("a new text", label="good"), heads=("sentence",))
+    _, read = corrected_rows(correction(ROWS[1], entities=()), added("a new text", label="good"), heads=["sentence"])
     assert read[1] == ROWS[1]
     assert (read[4].label, read[4].entities) == ("good", None)
 
@@ -109,7 +110,7 @@ def test_corrections_of_several_labels_label_rows_that_had_none(tmp_path: Path) 
             added("of another head", label="good"),
         ]
     )
-    rows = CorrectedRows(overlay, ("labels",))
+    rows = CorrectedRows(overlay, ["labels"])
 
     read = [*from_batch(rows.correct(chunk(topics)).batch), *rows.added()]
 

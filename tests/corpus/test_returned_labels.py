@@ -163,12 +163,12 @@ def test_match_rows_rejects_what_is_no_document(tmp_path: Path) -> None:
 
 def test_match_rows_reads_only_the_heads_of_the_recipe(tmp_path: Path) -> None:
     path = _table(tmp_path, {"new_label": "nonsense", "new_entities": []})
-    (only_entities,) = _match(path, rules=ReadingRules(heads=("tokens",))).corrections
+    (only_entities,) = _match(path, rules=ReadingRules(heads=["tokens"])).corrections
     assert (only_entities.label, only_entities.entities) == (None, ())
-    rules = ReadingRules(heads=("sentence",), author="ben")
+    rules = ReadingRules(heads=["sentence"], author="ben")
     (only_label,) = _match(path, rules=rules).corrections
     assert (only_label.label, only_label.entities, only_label.author) == ("nonsense", None, "ben")
-    assert _match(path, rules=ReadingRules(heads=())).undecided == 1
+    assert _match(path, rules=ReadingRules(heads=[])).undecided == 1
 
 
 def test_match_rows_takes_an_untouched_document_of_a_silent_tool_for_undecided(tmp_path: Path) -> None:

@@ -100,8 +100,16 @@ def agreed(annotations: Sequence[tuple[str, T]], rules: AnnotationRules) -> T:
     if rules.disagreement == "latest":
         return max(enumerate(annotations), key=lambda item: (item[1][0], item[0]))[1][1]
     if rules.disagreement == "reject" and any(annotation != first for _, annotation in annotations):
-        raise UnreadableError("annotators disagree", [annotation for _, annotation in annotations])
+        raise UnreadableError("annotators disagree", [_shown(annotation) for _, annotation in annotations])
     return first
+
+
+def _shown(annotation: Any) -> Any:
+    """Return an annotation without the parts that the recipe does not read."""
+    if not isinstance(annotation, tuple):
+        return annotation
+    parts = [part for part in annotation if part is not MISSING and part is not None]
+    return parts[0] if len(parts) == 1 else parts
 
 
 def check_relations(relations: Any, rules: AnnotationRules) -> None:

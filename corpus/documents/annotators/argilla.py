@@ -71,14 +71,24 @@ def submitted_responses(document: Values) -> Responses:
 
 
 def _questions_in_columns(document: Values) -> Values:
-    """Return the columns of version 1: a list of objects with value, user and status."""
+    """Return the columns of version 1: a list of objects with value, user and status, also as an object of lists.
+
+    A list without a response is known by the column of suggestions beside it.
+    """
+    columns = {name: _as_objects(values) for name, values in document.items()}
     return {
         name: values
-        for name, values in document.items()
+        for name, values in columns.items()
         if isinstance(values, list)
-        and values
+        and (values or f"{name}-suggestion" in document)
         and all(isinstance(item, Mapping) and {"value", "user_id"} <= item.keys() for item in values)
     }
+
+
+def _as_objects(values: Any) -> Any:
+    if isinstance(values, Mapping) and {"value", "user_id"} <= values.keys() and isinstance(values["value"], list):
+        return [dict(zip(values, items, strict=False)) for items in zip(*values.values(), strict=False)]
+    return values
 
 
 def _submitted(values: list[Any]) -> list[Any]:
@@ -141,7 +151,7 @@ def _is_spans(value: Any) -> bool:
 
 def _old_row(document: Values, needs: Needs) -> AnnotatedRow | None:
     """Return the row of a record of version 1, whose annotation is validated."""
-    annotation = document.get("annotation")
+    annotation: Any = document.get("annotation")
     if document.get("status") != "Validated":
         return None
     inputs = document.get("inputs")

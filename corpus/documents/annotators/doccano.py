@@ -16,6 +16,7 @@ from assay.corpus.documents.values import MISSING, get_path
 
 TEXTS = ("text", "data")
 LABELS = ("label", "labels")
+PARTS = ("entities", "cats", *LABELS)
 OFFSETS = ("start_offset", "end_offset")
 
 
@@ -38,12 +39,17 @@ def _has_labels(document: Values) -> bool:
     )
 
 
-def read_doccano(document: Values, needs: Needs) -> AnnotatedRow:
-    """Return the row of a document.
+def read_doccano(document: Values, needs: Needs) -> AnnotatedRow | None:
+    """Return the row of a document; None if it has no class that the recipe reads, nor anything else.
+
+    doccano exports the documents that nobody has labelled, too.
 
     Raises:
         UnreadableError: it has several classes or relations.
     """
+    is_read = needs.label and needs.fields.label is None
+    if is_read and any(name in document for name in PARTS) and not any(document.get(name) for name in PARTS):
+        return None
     text = get_path(document, needs.fields.text)
     if needs.entities:
         check_relations(document.get("relations"), needs.rules)

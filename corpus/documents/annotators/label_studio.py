@@ -20,13 +20,15 @@ from assay.corpus.documents.values import MISSING, UnreadableError, get_path
 OTHER_SPANS = ("hypertextlabels", "paragraphlabels")
 # Types of results that classify a text; a taxonomy holds paths of names, as nested choices do.
 CHOICES = ("choices", "taxonomy")
+# Results that are a class where nothing is chosen, or where the recipe names their control.
+NUMBERS = ("rating", "number")
 # Columns that Label Studio adds to the flat forms.
 ADDED = {"annotation_id", "annotator", "lead_time"}
 
 
 def is_task(document: Values) -> bool:
-    """Return whether a document has the structure of a task, in any of the three forms."""
-    if isinstance(document.get("data"), dict):
+    """Return whether a document has the structure of a task, in any of its forms."""
+    if isinstance(_data(document), dict):
         return isinstance(_annotations(document), list)
     return len(ADDED & document.keys()) >= 2 or any(map(holds_spans, document.values()))
 
@@ -44,7 +46,7 @@ def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
     """
     if not is_full_task(document):
         return _flat_row(document, needs)
-    data = document.get("data")
+    data = _data(document)
     text = get_path(data, needs.fields.text) if isinstance(data, dict) else MISSING
     if text is MISSING:
         text = get_path(document, needs.fields.text)
@@ -60,8 +62,18 @@ def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
 
 
 def _annotations(document: Values) -> Any:
-    """Return the annotations of a task, which were called completions before version 1."""
+    """Return the annotations of a task, which were called completions before version 1.
+
+    In the files that Label Studio writes to a cloud storage, an annotation holds its task.
+    """
+    if "task" in document and "result" in document:
+        return [document]
     return next((document[name] for name in ("annotations", "completions") if name in document), MISSING)
+
+
+def _data(document: Values) -> Any:
+    task = document.get("task")
+    return task.get("data") if isinstance(task, dict) else document.get("data")
 
 
 def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any, Any]:
@@ -77,12 +89,20 @@ def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any, Any]
 
 def _chosen(results: Sequence[Values], control: str | None) -> Iterator[Any]:
     """Yield what was chosen for the text; choices for regions, which have a start, are not for it."""
-    choices = [item for item in results if item.get("type") in CHOICES and "start" not in _value(item)]
-    names = (str(item.get("from_name")) for item in choices)
-    name = only_name(names, control, "text has several classifications")
+    of_text = [item for item in results if "start" not in _value(item)]
+    choices = [item for item in of_text if item.get("type") in CHOICES]
+    if control is not None or not choices:
+        choices += [item for item in of_text if item.get("type") in NUMBERS]
+    name = only_name(map(_control, choices), control, "text has several classifications")
     for item in choices:
-        if item.get("from_name") == name:
-            yield from _value(item).get(item["type"]) or ()
+        if _control(item) == name:
+            chosen = _value(item).get(item["type"])
+            yield from chosen if isinstance(chosen, list) else [chosen]
+
+
+def _control(result: Values) -> str:
+    """Return the control of a result; SDKs that follow JavaScript write it as fromName."""
+    return str(result.get("from_name", result.get("fromName")))
 
 
 def _entities(results: Sequence[Values], needs: Needs) -> list[Values]:
@@ -90,9 +110,8 @@ def _entities(results: Sequence[Values], needs: Needs) -> list[Values]:
         if item.get("type") in OTHER_SPANS:
             raise UnreadableError("span is not of plain text", item["type"])
     spans = [item for item in results if item.get("type") == "labels"]
-    names = (str(item.get("from_name")) for item in spans)
-    name = only_name(names, needs.fields.entities, "text has several kinds of spans")
-    return sorted((_span(_value(item)) for item in spans if item.get("from_name") == name), key=repr)
+    name = only_name(map(_control, spans), needs.fields.entities, "text has several kinds of spans")
+    return sorted((_span(_value(item)) for item in spans if _control(item) == name), key=repr)
 
 
 def _span(value: Values) -> dict[str, Any]:

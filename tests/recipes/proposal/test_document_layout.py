@@ -66,3 +66,24 @@ def test_find_layout_refuses_entities_that_are_none() -> None:
     documents = [{"text": f"Acme opens plant {row}", "label": ("a", "b")[row % 2], "n": [1]} for row in range(20)]
     with pytest.raises(AssayError, match=r"^--entities n: its values are not lists of objects with offsets"):
         find_layout(documents, Choices(entities="n"))
+
+
+def test_find_layout_tells_why_objects_are_no_entities() -> None:
+    wrong = {"start": 40, "end": 44, "label": "ORG", "text": "Acme"}
+    documents = [{"text": f"Acme opens plant {number}", "entities": [wrong]} for number in range(20)]
+
+    with pytest.raises(AssayError) as error:
+        find_layout(documents, Choices())
+
+    assert str(error.value).endswith(
+        "; entities holds objects that cannot be read as entities: entity lies outside the text: 40:44 in 18 "
+        "characters; "
+        "count offsets in characters with the end exclusive, or set source.entity.end_inclusive: true or offset_unit"
+    )
+
+
+def test_find_layout_tells_what_a_table_of_words_needs() -> None:
+    words = [{"Word": word, "POS": "NN", "Tag": tag} for word, tag in (("EU", "B-org"), ("rejects", "O")) * 10]
+
+    with pytest.raises(AssayError, match="Tag holds tags, so each row is a word: write lists of words and tags"):
+        find_layout(words, Choices())

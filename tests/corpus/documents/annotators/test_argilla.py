@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from assay.corpus.documents.annotators.argilla import is_argilla
 from tests.corpus.documents.reading import counts_of, entities_of, label_sets_of, labels_of, reject_of, set_reject_of
 
 SOURCE: dict[str, Any] = {"format": "argilla"}
@@ -131,3 +132,12 @@ def test_read_argilla_tells_empty_lists_of_labels_from_empty_spans() -> None:
 
 def test_read_argilla_reads_spans_of_version_1_as_frames_hold_them() -> None:
     assert entities_of(SOURCE, {**OLD, "annotation": [["ORG", 0, 6]]}) == [[("Globex", "ORG")]]
+
+
+def test_read_argilla_knows_records_of_version_1_that_nobody_has_answered() -> None:
+    unanswered = {**FEEDBACK, "sentiment": [], "spans": [], "spans-suggestion": None}
+    lists = {**FEEDBACK, "sentiment": {"user_id": USERS[:1], "value": ["good"], "status": ["submitted"]}}
+
+    assert is_argilla(unanswered)
+    assert counts_of(SOURCE, FEEDBACK, unanswered) == (1, 1, 0)
+    assert labels_of(SOURCE, lists) == ["good"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from assay.corpus.documents.annotators.label_studio import is_task
 from tests.corpus.documents.reading import (
     counts_of,
     entities_of,
@@ -245,6 +246,31 @@ def test_read_task_takes_the_order_of_choices_for_no_disagreement() -> None:
     assert set_reject_of(SOURCE, task([choice("sport")], [choice("sport", "money")])).startswith(
         "annotators disagree: "
     )
+
+
+def test_read_task_reads_controls_that_are_named_in_another_case() -> None:
+    results = [span(0, 6, "ORG"), choice("good")]
+    camel = [{**result, "fromName": result["from_name"]} for result in results]
+    for result in camel:
+        del result["from_name"]
+
+    assert entities_of(SOURCE, task(camel)) == [[("Globex", "ORG")]]
+    assert labels_of({**SOURCE, "fields": {"label": "sentiment"}}, task(camel)) == ["good"]
+
+
+def test_read_task_takes_a_rating_for_a_class_where_nothing_is_chosen() -> None:
+    rating = {"value": {"rating": 4}, "from_name": "stars", "to_name": "text", "type": "rating"}
+
+    assert labels_of(SOURCE, task([rating]), task([rating, choice("good")])) == ["4", "good"]
+    assert labels_of({**SOURCE, "fields": {"label": "stars"}}, task([rating, choice("good")])) == ["4"]
+
+
+def test_read_task_reads_an_annotation_that_holds_its_task() -> None:
+    # as Label Studio writes it to a cloud storage
+    annotation = {**TASK["annotations"][0], "task": {"id": 1, "data": TASK["data"]}}
+
+    assert is_task(annotation)
+    assert entities_of(SOURCE, annotation) == [SPANS]
 
 
 @pytest.mark.parametrize(("kind", "key"), [("choices", "choices"), ("taxonomy", "taxonomy")])
