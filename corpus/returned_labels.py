@@ -118,6 +118,8 @@ def tool_of(documents: Sequence[Document | InvalidRow], path: str) -> str:
     Raises:
         AssayError: none, or several may have written them.
     """
+    if not documents:
+        raise AssayError(f"{path} holds no documents; export the project again")
     values = [document.values for document in documents if isinstance(document, Document)]
     if is_table(values):
         return TABLE

@@ -187,6 +187,39 @@ def test_tool_of_names_the_formats_where_it_cannot_tell(tmp_path: Path) -> None:
         tool_of(read_documents(str(path)), str(path))
 
 
+def test_tool_of_refuses_an_empty_export(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text("[]")
+    with pytest.raises(AssayError, match=r"tasks\.json holds no documents; export the project again"):
+        tool_of(read_documents(str(path)), str(path))
+
+
+TWICE = {"text": ROW.text, "row_id": "r1", "options": [], "answer": "accept", "_view_id": "choice", "_input_hash": 7}
+
+
+@pytest.mark.parametrize(
+    ("people", "corrected", "rejected"),
+    [
+        ([("anna", ["good"]), ("ben", ["good"])], [("good", "ben")], []),
+        ([("anna", ["good"]), ("ben", ["bad"])], [], [("r1", "annotators disagree: ['good', 'bad']")]),
+        # one person decides again
+        ([("anna", ["bad"]), ("anna", ["good"])], [("good", "anna")], []),
+    ],
+)
+def test_match_rows_asks_whether_several_people_agree(
+    tmp_path: Path, people: list[tuple[str, list[str]]], corrected: list[Any], rejected: list[Any]
+) -> None:
+    path = tmp_path / "done.jsonl"
+    lines = [
+        {**TWICE, "accept": accept, "_annotator_id": person, "_timestamp": 1767225600 + number}
+        for number, (person, accept) in enumerate(people)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    returned = _match(str(path), rules=replace(RULES, heads=["sentence"]))
+    assert [(one.label, one.author) for one in returned.corrections] == corrected
+    assert returned.rejected == rejected
+
+
 def test_read_documents_names_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match=r"gone\.json"):
         read_documents(str(tmp_path / "gone.json"))
