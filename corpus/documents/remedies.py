@@ -61,6 +61,7 @@ _REMEDIES = (
     (r"choice is not a name", "choose names in the tool, or read the rows with source.format: rows"),
     (r"answer is about a single label", "let people choose among all labels (textcat.manual): others are unknown"),
     (r"control of the spans holds none", "name the column that holds the spans in source.fields.entities"),
+    (r"span has no label", "label the span in the tool, or delete it, and export again"),
     (r"span is not of plain text", "annotate the text as plain text: these offsets are inside an element of a page"),
     (r"annotations are not a list of objects", "export the tasks again as JSON"),
     (r"answer of Prodigy is none of .*", "export the data set by prodigy db-out, which writes the answers"),

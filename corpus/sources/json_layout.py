@@ -81,6 +81,13 @@ def _list_of_rows(path: Path, value: Mapping[str, Any]) -> JsonLayout:
     if recognised_format([value]) is not None:
         return JsonLayout(form="sequence")
     names = [name for name, item in value.items() if isinstance(item, list) and _are_rows(item)]
+    names = names or [
+        f"{name}.{inner}"
+        for name, item in value.items()
+        if isinstance(item, dict)
+        for inner, items in item.items()
+        if isinstance(items, list) and _are_rows(items)
+    ]
     if not names:
         raise no_list(path, list(value))
     if len(names) > 1:

@@ -23,6 +23,7 @@ DEFAULT = FileSettings()
 # Texts that are not read, by how they begin: what they are, and the remedy.
 UNREAD_TEXTS = (
     ("__label__", "a file of fastText", "export JSON lines, or write the label, a tab and the text below their names"),
+    ("#begin document", "CoNLL-2012", "write the word, a tab and the tag (O, B-TYPE, I-TYPE) in each line"),
     ("#FORMAT=WebAnno", "WebAnno TSV", "export CoNLL 2002 in INCEpTION or WebAnno, or JSON lines"),
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from assay.corpus.documents.annotators.recognised import recognised_format
+from assay.corpus.documents.annotators.recognised import check_readable, recognised_format
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import get_path
@@ -49,6 +49,7 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
 
 
 def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
+    check_readable(documents)
     tool = recognised_format(documents)
     # The controls and questions of a tool are no fields.
     if tool not in (None, "doccano"):

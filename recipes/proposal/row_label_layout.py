@@ -57,6 +57,8 @@ def find_row_labels(
         return RowLabelFields(switches)
     named = [name for name, profile in profiles.items() if profile.kind == "text" and last_part(name) in SEVERAL_NAMES]
     for name in named:
+        if _holds_lists(profiles[name]):
+            return RowLabelFields(name)
         if (separator := _separator(profiles[name])) is not None:
             return RowLabelFields(name, separator)
     for name, profile in profiles.items():
@@ -74,7 +76,8 @@ def _named(documents: Documents, profiles: Mapping[str, FieldProfile], labels: s
         if name not in profiles:
             raise AssayError(f"--labels {name}: no document has this field; fields are {', '.join(profiles)}")
     if len(names) == 1 and (profile := profiles[names[0]]).kind in ("words", "list", "text"):
-        return RowLabelFields(names[0], _separator(profile) if profile.kind == "text" else None)
+        is_cell = profile.kind == "text" and not _holds_lists(profile)
+        return RowLabelFields(names[0], _separator(profile) if is_cell else None)
     for name in names:
         if not _is_switch(profiles[name]):
             raise AssayError(
@@ -102,6 +105,11 @@ def _is_switch(profile: FieldProfile) -> bool:
         and 1 <= profile.distinct <= 2
         and (set(map(str.lower, profile.counts)) <= _SWITCH_VALUES)
     )
+
+
+def _holds_lists(profile: FieldProfile) -> bool:
+    """Return whether cells are lists as JSON or Python writes them."""
+    return bool(profile.counts) and all(cell.strip()[:1] == "[" and cell.strip()[-1:] == "]" for cell in profile.counts)
 
 
 def _separator(profile: FieldProfile, separators: Sequence[str] = SEPARATORS) -> str | None:

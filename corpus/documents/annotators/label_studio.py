@@ -115,6 +115,8 @@ def _entities(results: Sequence[Values], needs: Needs) -> list[Values]:
 
 
 def _span(value: Values) -> dict[str, Any]:
+    if not value.get("labels"):  # marked, and left without a label
+        raise UnreadableError("span has no label", value.get("text"))
     return {
         "start": value.get("start"),
         "end": value.get("end"),
@@ -192,7 +194,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _results(annotation: Values) -> list[Values]:
-    return list(_objects(annotation.get("result")))
+    return list(_objects(annotation.get("result") or []))
 
 
 def _value(result: Values) -> Values:

@@ -87,3 +87,11 @@ def test_find_layout_tells_what_a_table_of_words_needs() -> None:
 
     with pytest.raises(AssayError, match="Tag holds tags, so each row is a word: write lists of words and tags"):
         find_layout(words, Choices())
+
+
+def test_find_layout_names_the_remedy_for_training_documents_of_spacy_2() -> None:
+    sentence = {"tokens": [{"id": 0, "orth": "Acme", "ner": "U-ORG"}], "brackets": []}
+    documents = [{"id": number, "paragraphs": [{"raw": "Acme", "sentences": [sentence]}]} for number in range(20)]
+
+    with pytest.raises(AssayError, match="these are training documents of spaCy 2; convert them"):
+        find_layout(documents, Choices())

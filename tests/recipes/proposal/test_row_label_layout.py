@@ -1,3 +1,5 @@
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -66,3 +68,11 @@ def test_find_layout_reads_the_cells_of_doccano_tables() -> None:
     # A name that ends with the separator is one.
     languages = find_layout(documents(label=["C#", "Java", "F#", "C"] * 10), Choices())
     assert (languages.heads, languages.format.fields.label) == (("sentence",), "label")
+
+
+@pytest.mark.parametrize("write", [str, json.dumps])
+def test_find_layout_reads_cells_with_lists(write: Callable[[list[str]], str]) -> None:
+    cells = documents(topics=[write(topics) for topics in TOPICS])
+    for choices in (Choices(), Choices(labels="topics")):
+        layout = find_layout(cells, choices)
+        assert (layout.format.fields.labels, layout.format.label_separator) == ("topics", None)

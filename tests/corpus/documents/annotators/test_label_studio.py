@@ -187,6 +187,7 @@ def test_read_task_takes_the_latest_by_time_and_not_by_place() -> None:
             False,
             "text has several kinds of spans: ['label', 'verb']",
         ),
+        ([{**span(0, 6), "value": {"start": 0, "end": 6, "text": "Globex"}}], False, "span has no label: Globex"),
         ([{"type": "relation", "from_id": "a", "to_id": "b"}], False, "relations are not read: 1 of them"),
         ([{"type": "hypertextlabels", "value": {}}], False, "span is not of plain text: hypertextlabels"),
         ([], True, "label is missing"),
@@ -233,6 +234,7 @@ def test_read_task_reads_several_labels_of_a_text() -> None:
     several = task([choice("sport", "money"), span(0, 6, "ORG")])
 
     assert label_sets_of(SOURCE, several, task([span(0, 6, "ORG")]), task([])) == [("money", "sport"), (), ()]
+    assert label_sets_of(SOURCE, {**TASK, "annotations": [{"result": None}]}) == [()]
     assert label_sets_of({**SOURCE, "label_map": {"sport": "games"}}, several) == [("games", "money")]
     assert label_sets_of(
         {**SOURCE, "fields": {"labels": "topic"}}, task([choice("a"), choice("b", control="topic")])
