@@ -199,12 +199,14 @@ class DocumentReader:
         documents = [document.values]
         if document.others:
             documents = by_person((document.values, *document.others), rules)
-        found = [(values, parts) for values in documents if (parts := self._parts(values)) is not None]
+        found = [(values, row) for values in documents if (row := self._parts(values)) is not None]
         if not found:
             return []
         pair = self._document_format.fields.text_pair
-        text, _ = found[0][1]
-        label, entities, labels = agreed([(time_of(values, rules), parts) for values, (_, parts) in found], rules)
+        text, decided = found[0][1]
+        if len(found) > 1:
+            decided = agreed([(time_of(values, rules), parts) for values, (_, parts) in found], rules)
+        label, entities, labels = decided
         return [
             Example(
                 id=document_id,

@@ -118,9 +118,14 @@ def test_push_leaves_one_question_of_argilla_that_must_be_answered(
     names: LabelNames, required: dict[str, bool]
 ) -> None:
     pytest.importorskip("argilla")
+    heads = {
+        "proposed_label": names.classes[0] if names.classes else None,
+        "proposed_labels": tuple(names.row_labels) if names.row_labels else None,
+        "proposed_entities": TASK.proposed_entities if names.entity_types else None,
+    }
     # The server publishes no data set without one, and takes no list of labels without a label.
     with FakeServer(argilla()).listening() as fake:
-        push_tasks(server("argilla", fake.url, workspace="team"), [TASK], names, MODEL)
+        push_tasks(server("argilla", fake.url, workspace="team"), [TASK.model_copy(update=heads)], names, MODEL)
     questions = fake.bodies("POST", "/questions")
     assert {question["name"]: question["required"] for question in questions} == required
 
