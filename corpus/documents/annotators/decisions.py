@@ -10,6 +10,7 @@ from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, Values, several_labels
 from assay.corpus.documents.annotators.argilla import submitted_responses
+from assay.corpus.documents.annotators.label_studio import stored_task
 from assay.corpus.documents.annotators.recognised import READERS
 from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path, iso_time, row_id
@@ -26,7 +27,7 @@ ENTITIES_EXAMPLE = '[[0, 4, "ORG"]]'
 LABELS_EXAMPLE = '["money", "sport"], or money; sport'
 LABEL_SEPARATOR = ";"
 # Where each tool keeps the id that a task was given, the most specific place first.
-_ID_PATHS = (f"data.{ROW_ID}", f"metadata.{ROW_ID}", f"meta.{ROW_ID}", ROW_ID)
+_ID_PATHS = (f"data.{ROW_ID}", f"task.data.{ROW_ID}", f"metadata.{ROW_ID}", f"meta.{ROW_ID}", ROW_ID)
 _AUTHORS = ("author", "annotator", "_annotator_id", "_session_id", "username")
 _TIMES = ("updated_at", "created_at", "_timestamp")
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -79,7 +80,8 @@ def decided_row(document: Values, named: str | None) -> str:
     Raises:
         UnreadableError: there is none.
     """
-    for name in _ID_PATHS if named is None else (named, f"data.{named}", f"metadata.{named}", f"meta.{named}"):
+    places = ("", "data.", "task.data.", "metadata.", "meta.")
+    for name in _ID_PATHS if named is None else [place + named for place in places]:
         if (value := get_path(document, name)) not in (MISSING, None, ""):
             return row_id(value, name)
     if named is None and isinstance(document.get("fields"), Mapping) and document.get("id"):
@@ -108,7 +110,8 @@ def decided_at(document: Values, rules: AnnotationRules) -> datetime | None:
 
 def _submitted(document: Values, rules: AnnotationRules) -> list[Values]:
     """Return the annotations of a task that nobody has taken back, the one that counts first."""
-    annotations = [one for one in _objects(document.get("annotations")) if not one.get("was_cancelled")]
+    submitted = [document] if stored_task(document) is not None else _objects(document.get("annotations"))
+    annotations = [one for one in submitted if not one.get("was_cancelled")]
     if rules.disagreement == "first":
         return annotations
     return sorted(annotations, key=lambda one: _time_of(one) or _NEVER)[::-1]

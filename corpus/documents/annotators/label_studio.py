@@ -1,7 +1,7 @@
 """Tasks of Label Studio 1: JSON with annotations, and JSON-MIN or CSV, which have a column per control."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import (
@@ -51,9 +51,7 @@ def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
     if text is MISSING:
         text = get_path(document, needs.fields.text)
     annotations = [
-        (str(item.get("updated_at") or item.get("created_at") or ""), _annotation(_results(item), needs))
-        for item in _objects(_annotations(document))
-        if not (item.get("was_cancelled") or item.get("skipped"))
+        (_time(item), _annotation(_results(item), needs)) for item in _by_person(_objects(_annotations(document)))
     ]
     if not annotations:
         return None
@@ -66,14 +64,36 @@ def _annotations(document: Values) -> Any:
 
     In the files that Label Studio writes to a cloud storage, an annotation holds its task.
     """
-    if "task" in document and "result" in document:
+    if stored_task(document) is not None:
         return [document]
     return next((document[name] for name in ("annotations", "completions") if name in document), MISSING)
 
 
-def _data(document: Values) -> Any:
+def stored_task(document: Values) -> Values | None:
+    """Return the task in an annotation of a cloud storage; None for any other document."""
     task = document.get("task")
-    return task.get("data") if isinstance(task, dict) else document.get("data")
+    return task if isinstance(task, dict) and isinstance(document.get("result"), list) else None
+
+
+def _data(document: Values) -> Any:
+    task = stored_task(document)
+    return document.get("data") if task is None else task.get("data")
+
+
+def _by_person(annotations: Iterable[Values]) -> list[Values]:
+    """Return the last annotation of each person, without those that were taken back."""
+    latest: dict[str, Values] = {}
+    for number, item in enumerate(annotations):
+        if item.get("was_cancelled") or item.get("skipped"):
+            continue
+        person = str(item.get("completed_by") or f"annotation {number}")
+        if person not in latest or _time(item) >= _time(latest[person]):
+            latest[person] = item
+    return list(latest.values())
+
+
+def _time(annotation: Values) -> str:
+    return str(annotation.get("updated_at") or annotation.get("created_at") or "")
 
 
 def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any, Any]:
@@ -97,7 +117,8 @@ def _chosen(results: Sequence[Values], control: str | None) -> Iterator[Any]:
     for item in choices:
         if _control(item) == name:
             chosen = _value(item).get(item["type"])
-            yield from chosen if isinstance(chosen, list) else [chosen]
+            if chosen is not None:
+                yield from chosen if isinstance(chosen, list) else [chosen]
 
 
 def _control(result: Values) -> str:

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from assay.corpus.documents.annotators.annotated_row import Values
 from assay.corpus.documents.annotators.decisions import decided_at, decided_by
-from assay.corpus.documents.annotators.label_studio import is_full_task
+from assay.corpus.documents.annotators.label_studio import is_full_task, stored_task
 from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import get_path
 
 Item = Document | InvalidRow
-# Tools that export a document per person: Label Studio in its flat forms, Prodigy, and doccano in a file per person.
+# Tools that export a document per person: Label Studio in its flat forms and in a storage, Prodigy, and doccano, which
+# writes a file for each.
 BY_PERSON = ("label_studio", "prodigy", "doccano")
 
 
@@ -66,6 +67,9 @@ def _key(item: Item, tool: str, text: str) -> int | None:
         return None
     values = item.values
     name = values.get("_input_hash") if tool == "prodigy" else values.get("id")
-    if name is None or (tool == "label_studio" and is_full_task(values)):
+    if tool == "label_studio" and is_full_task(values):
+        task = stored_task(values)
+        name = None if task is None else task.get("id")
+    if name is None:
         return None
     return hash((repr(name), repr(get_path(values, text))))

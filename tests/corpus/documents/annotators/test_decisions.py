@@ -72,6 +72,7 @@ def test_read_decision_of_a_table_shows_the_form_of_entities(cell: Any) -> None:
         ({"data": {"row_id": "ls"}, "row_id": "outer"}, "ls"),
         ({"metadata": {"row_id": "argilla"}, "meta": {"row_id": "prodigy"}}, "argilla"),
         ({"meta": {"row_id": 7}}, "7"),
+        ({"task": {"data": {"row_id": "stored"}}, "id": 5}, "stored"),
         ({"row_id": 0}, "0"),
         ({"data": {"row_id": ""}, "row_id": "flat"}, "flat"),
         ({"fields": {"text": "a"}, "id": "record"}, "record"),

@@ -111,7 +111,8 @@ FLAT: dict[str, Any] = {
 def task(*results: list[dict[str, Any]], **annotation: Any) -> dict[str, Any]:
     """Return the task with an annotation for each list of results."""
     base = TASK["annotations"][0]
-    return {**TASK, "annotations": [{**base, **annotation, "result": result} for result in results]}
+    people = [{**base, "completed_by": number, **annotation} for number in range(1, 1 + len(results))]
+    return {**TASK, "annotations": [{**one, "result": result} for one, result in zip(people, results, strict=True)]}
 
 
 def choice(*names: str, control: str = "sentiment") -> dict[str, Any]:
@@ -332,3 +333,10 @@ def test_read_task_counts_offsets_as_a_browser_where_the_text_agrees() -> None:
     # the recipe decides where it says what offsets count
     characters = {**SOURCE, "entity": {"offset_unit": "characters"}}
     assert reject_of(characters, of(in_browser)).startswith("entity differs from the text")
+
+
+def test_read_task_takes_the_last_annotation_of_a_person() -> None:
+    again = task([choice("bad")], [choice("good")], completed_by=1)
+    again["annotations"][0]["updated_at"] = "2024-01-01T00:00:00.000000Z"
+
+    assert labels_of(SOURCE, again) == ["good"]

@@ -25,6 +25,14 @@ def label_studio(person: str, day: int, text: str, label: str) -> dict[str, Any]
     return {**row, "annotator": person, "updated_at": at, "lead_time": 1.5}
 
 
+def storage(person: str, day: int, text: str, label: str) -> dict[str, Any]:
+    """Return an annotation with its task, as Label Studio writes it to a cloud storage."""
+    choice = {"type": "choices", "from_name": "label", "to_name": "text", "value": {"choices": [label]}}
+    task = {"id": TEXTS.index(text), "data": {"text": text}}
+    return {"id": day, "task": task, "result": [choice], "completed_by": {"email": person},
+            "updated_at": f"2026-01-0{day}T00:00:00Z"}  # fmt: skip
+
+
 def prodigy(person: str, day: int, text: str, label: str) -> dict[str, Any]:
     hashes = {"_input_hash": -7 - TEXTS.index(text), "_task_hash": day}
     decision = {"accept": [label], "answer": "accept", "_timestamp": 1767225600 + day}
@@ -36,7 +44,7 @@ def doccano(person: str, day: int, text: str, label: str) -> dict[str, Any]:
     return {"id": TEXTS.index(text), "text": text, "label": [label], "Comments": []}
 
 
-WRITE = {"label_studio": label_studio, "prodigy": prodigy, "doccano": doccano}
+WRITE = {"label_studio": label_studio, "storage": storage, "prodigy": prodigy, "doccano": doccano}
 
 
 def read(folder: Path, tool: str, *by: tuple[str, int, str, str], **rules: str) -> tuple[list[Example], list[str]]:
@@ -50,7 +58,13 @@ def read(folder: Path, tool: str, *by: tuple[str, int, str, str], **rules: str) 
     paths = {str(folder / f"{name}.jsonl"): "all" for name in files}
     fields = {"label": "label"} if tool == "label_studio" else {}
     source = FilesSource.model_validate(
-        {"kind": "files", "paths": paths, "format": tool, "fields": fields, "annotations": rules}
+        {
+            "kind": "files",
+            "paths": paths,
+            "format": "label_studio" if tool == "storage" else tool,
+            "fields": fields,
+            "annotations": rules,
+        }
     )
     chunk = ChunkReader(source, needs_label=True, needs_entities=False).read(open_source(source, []))
     return from_batch(chunk.batch), [json.loads(line)["reason"] for line in chunk.reject_lines]
@@ -77,7 +91,7 @@ def test_people_who_differ_about_a_text_are_settled_by_the_rule(tmp_path: Path, 
     assert latest.label == ("other" if tool == "doccano" else "buy")
 
 
-@pytest.mark.parametrize("tool", ["label_studio", "prodigy"])
+@pytest.mark.parametrize("tool", ["label_studio", "storage", "prodigy"])
 def test_a_person_who_annotates_a_text_again_agrees_with_the_last_decision(tmp_path: Path, tool: str) -> None:
     buys, _ = TEXTS
     rows, rejects = read(tmp_path, tool, ("anna", 2, buys, "buy"), ("anna", 1, buys, "other"))
