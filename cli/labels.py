@@ -147,7 +147,7 @@ def apply(
         str | None, typer.Option("--id", help="Field of the rows' ids. [default: where tasks of assay labels keep it]")
     ] = None,
     new_labels: Annotated[
-        bool, typer.Option("--new-labels", help="Accept classes and entity types that no row has yet.")
+        bool, typer.Option("--new-labels", help="Accept classes, labels and entity types that no row has yet.")
     ] = False,
     as_json: AsJson = False,
     store: Store = Path(".assay"),

@@ -71,7 +71,7 @@ def apply_corrections(
         tool: the tool that wrote it; None recognises it.
         author: who decided, where the export does not say it. None: the user of this computer.
         id_field: field of the rows' ids; None looks where tasks of `assay labels` keep it.
-        new_labels: accept classes and entity types that no row of the recipe has.
+        new_labels: accept classes, labels and entity types that no row of the recipe has.
 
     Raises:
         AssayError: no run has read the rows of the recipe, the file cannot be read, or no row of it can be used.

@@ -18,6 +18,7 @@ from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_lab
 from assay.recipes.proposal.tool_layout import tool_layout
 
 Documents = Sequence[Mapping[str, Any]]
+ENTITY_NAMES = ("entities", "ents", "spans", "annotations")
 TOKEN_NAMES = ("tokens", "words", "token", "word")
 TAG_NAMES = ("ner_tags", "tags", "labels", "ner", "bio", "slots", "tag")
 # Share of the documents that must fit a layout.
@@ -199,8 +200,13 @@ def _entity_field(
 
 
 def _unread_lists(documents: Documents, profiles: Mapping[str, FieldProfile], text: str) -> str:
-    """Return which lists of objects are no entities, and why, as the end of a message; empty without such a list."""
+    """Return which lists are no entities, and why, as the end of a message; empty without such a list."""
     for name, profile in profiles.items():
+        if profile.kind == "list" and last_part(name) in ENTITY_NAMES:
+            example = next(items for document in documents if (items := get_path(document, name)))
+            return (
+                f"; {name} holds lists other than [start, end, label], such as {example!r:.80}: write those, or objects"
+            )
         if profile.kind == "objects":
             reason = why_unread(_texts_with_lists(documents, text, name))
             return f"; {name} holds objects that cannot be read as entities: {reason}; {remedy_of(reason)}"

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -94,4 +95,14 @@ def test_find_layout_names_the_remedy_for_training_documents_of_spacy_2() -> Non
     documents = [{"id": number, "paragraphs": [{"raw": "Acme", "sentences": [sentence]}]} for number in range(20)]
 
     with pytest.raises(AssayError, match="these are training documents of spaCy 2; convert them"):
+        find_layout(documents, Choices())
+
+
+def test_find_layout_tells_which_lists_are_no_entities() -> None:
+    documents = [{"text": f"Acme opens plant {number}", "entities": [[0, 4, "ORG", "Q1"]]} for number in range(20)]
+
+    message = (
+        "; entities holds lists other than [start, end, label], such as [[0, 4, 'ORG', 'Q1']]: write those, or objects"
+    )
+    with pytest.raises(AssayError, match=re.escape(message)):
         find_layout(documents, Choices())
