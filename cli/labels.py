@@ -147,7 +147,7 @@ def apply(
         str | None, typer.Option("--id", help="Field of the rows' ids. [default: where tasks of assay labels keep it]")
     ] = None,
     new_labels: Annotated[
-        bool, typer.Option("--new-labels", help="Accept classes and entity types that no row has yet.")
+        bool, typer.Option("--new-labels", help="Accept classes, labels and entity types that no row has yet.")
     ] = False,
     as_json: AsJson = False,
     store: Store = Path(".assay"),
@@ -202,7 +202,7 @@ def _print_corrections(report: "CorrectionReport", recipe: str) -> None:
     if report.older:
         echo(f"{report.older:,} decisions are older than those known about their rows, and were left out")
     for rejected in report.rejected[:SHOWN]:
-        print_block(rejected.id, [rejected.reason])
+        print_block(rejected.id, [f"{rejected.reason}; {rejected.remedy}"])
     if len(report.rejected) > SHOWN:
         echo(f"and {len(report.rejected) - SHOWN:,} more: --json lists them all")
     if corrected or report.added:

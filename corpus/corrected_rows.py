@@ -1,6 +1,6 @@
 """The rows of a source as people have corrected them, and the record of every change."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.documents.chunk import DocumentChunk
 from assay.corpus.entity import Entity
-from assay.corpus.example import Example, from_batch, to_batch
-from assay.corpus.overlay import AddedText, Correction, Overlay, corrected, text_digest
+from assay.corpus.example import Example, Head, from_batch, to_batch
+from assay.corpus.overlay import PARTS, AddedText, Correction, Overlay, corrected, text_digest
 from assay.corpus.snapshot import CorrectionCounts
 
 CORRECTIONS = "corrections.jsonl"
@@ -24,6 +24,7 @@ class Labels(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     label: str | None = None
+    labels: tuple[str, ...] | None = None
     entities: tuple[Entity, ...] | None = None
 
 
@@ -44,15 +45,14 @@ class CorrectedRows:
 
     Args:
         overlay: the corrections.
-        label: whether the recipe reads classes.
-        entities: whether the recipe reads entities.
+        heads: heads of the recipe.
         added_split: published split of added rows, for a recipe that reads published splits.
     """
 
-    def __init__(self, overlay: Overlay, *, label: bool, entities: bool, added_split: str | None = None) -> None:
+    def __init__(self, overlay: Overlay, heads: Collection[Head], added_split: str | None = None) -> None:
         self._overlay = overlay
         self._added_split = added_split
-        self._parts = {"label": label, "entities": entities}
+        self._heads = heads
         self._of_source = {
             row: one for row, one in overlay.latest.items() if one.decision == "corrected" and one.added is None
         }
@@ -81,8 +81,8 @@ class CorrectedRows:
                 continue
             at = correction.at.isoformat()
             bare = Example(row_id, text.text, text.text_pair, split=self._added_split, time=at)
-            example = corrected(bare, correction, **self._parts)
-            if _is_complete(example, **self._parts):
+            example = corrected(bare, correction, self._heads)
+            if _is_complete(example, self._heads):
                 self._note(None, example, correction)
                 yield example
 
@@ -109,7 +109,7 @@ class CorrectedRows:
         if correction.text_digest != text_digest(example.text, example.text_pair):
             self._stale += 1
             return example
-        changed = corrected(example, correction, **self._parts)
+        changed = corrected(example, correction, self._heads)
         if changed != example:  # the source may have come to hold the same labels
             self._note(example, changed, correction)
         return changed
@@ -158,9 +158,9 @@ def read_corrected_rows(folder: Path) -> list[CorrectedRow]:
 
 
 def _labels(example: Example) -> Labels:
-    return Labels(label=example.label, entities=example.entities)
+    return Labels(label=example.label, labels=example.labels, entities=example.entities)
 
 
-def _is_complete(example: Example, *, label: bool, entities: bool) -> bool:
+def _is_complete(example: Example, heads: Collection[Head]) -> bool:
     """Return whether a row has everything that the recipe reads."""
-    return (not label or example.label is not None) and (not entities or example.entities is not None)
+    return all(getattr(example, PARTS[head]) is not None for head in heads)

@@ -6,7 +6,7 @@ left out where the text has changed since.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
-from assay.corpus.example import Example
+from assay.corpus.example import Example, Head
 from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.digest import digest_json
 from assay.corpus.storage.leases import hold_shared_lease
@@ -30,6 +30,8 @@ SUM_BYTES = 256
 # Prefix of the ids of rows that people have labelled and the source does not hold.
 ADDED = "added:"
 Decision = Literal["corrected", "confirmed", "added"]
+# The field of rows and of corrections that holds what a head learns.
+PARTS: Mapping[Head, str] = {"sentence": "label", "labels": "labels", "tokens": "entities"}
 
 
 class AddedText(BaseModel):
@@ -44,7 +46,8 @@ class AddedText(BaseModel):
 class Correction(BaseModel):
     """What a person decided about a row.
 
-    None for `label` or `entities` leaves those of the source; both are None for a row whose labels were confirmed.
+    None for `label`, `labels` or `entities` leaves those of the source; all are None for a row whose labels were
+    confirmed. `labels` are those that apply of several, sorted; empty if none does.
     `text_digest` is that of the text (`text_digest`). `at` is the time of the decision, as the tool says, else that of
     the import; `origin` is the name of the file that it came in.
     """
@@ -54,6 +57,7 @@ class Correction(BaseModel):
     id: str
     decision: Decision
     label: str | None = None
+    labels: tuple[str, ...] | None = None
     entities: tuple[Entity, ...] | None = None
     text_digest: str
     added: AddedText | None = None
@@ -221,11 +225,8 @@ def _parsed(content: bytes, path: Path) -> Iterator[Correction]:
                 ) from error
 
 
-def corrected(example: Example, correction: Correction, *, label: bool, entities: bool) -> Example:
-    """Return a row with the labels of a correction, as far as a recipe reads them."""
-    changes: dict[str, object] = {}
-    if label and correction.label is not None:
-        changes["label"] = correction.label
-    if entities and correction.entities is not None:
-        changes["entities"] = correction.entities
-    return replace(example, **changes) if changes else example  # type: ignore[arg-type]  # names of fields
+def corrected(example: Example, correction: Correction, heads: Collection[Head]) -> Example:
+    """Return a row with the labels of a correction, as far as the heads of a recipe read them."""
+    names = [PARTS[head] for head in heads]
+    changes = {name: part for name in names if (part := getattr(correction, name)) is not None}
+    return replace(example, **changes) if changes else example

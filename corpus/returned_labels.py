@@ -3,30 +3,37 @@
 import getpass
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs
+from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, agreed
 from assay.corpus.documents.annotators.decisions import (
+    PROPOSAL,
+    ROW_ID,
     SILENT_TOOLS,
     TABLE,
     decided_at,
     decided_by,
     decided_row,
     is_table,
+    is_task_of_assay,
     read_decision,
+    reviews_of,
 )
+from assay.corpus.documents.annotators.doccano import is_doccano
+from assay.corpus.documents.annotators.label_studio import is_full_task
 from assay.corpus.documents.annotators.recognised import READERS, recognised_format
-from assay.corpus.documents.entity_spans import read_entities
-from assay.corpus.documents.fields import AnnotationRules, EntityFields, Fields
+from assay.corpus.documents.annotators.several_people import by_person, joined
+from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
+from assay.corpus.documents.fields import DocumentFormat, EntityFields, Fields
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import MISSING, UnreadableError, class_label, get_path, plain_text
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
-from assay.corpus.example import Example
+from assay.corpus.example import Example, Head
 from assay.corpus.overlay import ADDED, AddedText, Correction, Overlay, added_id, text_digest
 from assay.corpus.sources.files import find_files, read_files
 
@@ -36,28 +43,45 @@ class ReadingRules:
     """What a recipe reads of a returned row, and what it accepts.
 
     Attributes:
-        label: whether it has a sentence head.
-        entities: whether it has a token head.
+        heads: heads of the recipe.
         classes: known classes; None accepts any.
+        row_labels: known labels of which a row may have several; None accepts any.
         entity_types: known entity types; None accepts any.
-        annotations: what counts where several people have decided about one row.
+        source: format of the recipe's documents, for projects that it reads itself.
         id_field: field of the row's id; None looks where tasks keep it.
         author: who decided, where the tool does not say it; None is the user of this computer.
     """
 
-    label: bool
-    entities: bool
+    heads: Collection[Head]
     classes: Collection[str] | None = None
+    row_labels: Collection[str] | None = None
     entity_types: Collection[str] | None = None
-    annotations: AnnotationRules = field(default_factory=AnnotationRules)
+    source: DocumentFormat = field(default_factory=DocumentFormat)
     id_field: str | None = None
     author: str | None = None
 
     def needs(self, values: Mapping[str, Any], tool: str) -> Needs:
         """Return what the reader of a tool is asked for."""
-        # The flat forms of Label Studio do not say which column is a class; tasks call it label.
-        is_flat = tool == "label_studio" and "annotations" not in values
-        return Needs(Fields(label="label" if is_flat else None), self.annotations, self.label, self.entities)
+        return Needs(
+            self._fields(values, tool),
+            self.source.annotations,
+            label="sentence" in self.heads,
+            entities="tokens" in self.heads,
+            labels="labels" in self.heads,
+        )
+
+    def _fields(self, values: Mapping[str, Any], tool: str) -> Fields:
+        """Return where a document holds class and labels: as in the recipe's source, or as in a task."""
+        if self.source.format == tool and not is_task_of_assay(values):
+            return self.source.fields
+        if tool not in ("label_studio", "argilla"):
+            return Fields()
+        # The flat forms of Label Studio do not say what a column is, nor whether a row has classes or labels.
+        is_flat = tool == "label_studio" and not is_full_task(values)
+        are_two = {"sentence", "labels"} <= set(self.heads)
+        # A question about labels that was left open is not in the record.
+        may_be_open = tool == "argilla" and bool(reviews_of(values))
+        return Fields(label="label", labels="labels") if is_flat or are_two or may_be_open else Fields()
 
 
 @dataclass
@@ -94,11 +118,16 @@ def tool_of(documents: Sequence[Document | InvalidRow], path: str) -> str:
     Raises:
         AssayError: none, or several may have written them.
     """
+    if not documents:
+        raise AssayError(f"{path} holds no documents; export the project again")
     values = [document.values for document in documents if isinstance(document, Document)]
     if is_table(values):
         return TABLE
     if (tool := recognised_format(values)) is not None:
         return tool
+    # Documents without any label may be anybody's, but only tasks for doccano hold the proposal so.
+    if values and all(is_doccano(value) and {ROW_ID, PROPOSAL} <= value.keys() for value in values):
+        return "doccano"
     tools = ", ".join([*READERS, TABLE])
     raise AssayError(f"{path}: its content does not say which tool wrote it; name it with --format ({tools})")
 
@@ -122,17 +151,17 @@ def match_rows(
         origin: file of the documents.
     """
     returned, latest = ReturnedLabels(tool), dict(overlay.latest)
-    for document in documents:
+    items, text = list(documents), rules.source.fields.text
+    for document in joined(lambda: items, tool, text):
         if isinstance(document, InvalidRow):
             returned.rejected.append((document.id, document.reason))
             continue
-        name = document.position
+        name = _named(document, rules)
         try:
             decision = _Decision.read(document, tool, rules)
             if decision is None:
                 returned.undecided += 1
                 continue
-            name = decision.row_id
             if decision.is_older_than(latest.get(name), rows.get(name)):
                 returned.older += 1
                 continue
@@ -148,15 +177,56 @@ def match_rows(
     return returned
 
 
+def _named(document: Document, rules: ReadingRules) -> str:
+    """Return the id of the row that a document is about; its place in the file where it has none."""
+    try:
+        return decided_row(document.values, rules.id_field)
+    except UnreadableError:
+        return document.position
+
+
+class Parts(NamedTuple):
+    """What a head each learns of a row; None where nothing is said about it."""
+
+    label: str | None = None
+    labels: tuple[str, ...] | None = None
+    entities: tuple[Entity, ...] | None = None
+
+    @classmethod
+    def of(cls, correction: Correction | None) -> "Parts":
+        """Return the parts of a correction; none without one."""
+        return cls() if correction is None else cls(correction.label, correction.labels, correction.entities)
+
+    @property
+    def are_empty(self) -> bool:
+        """Return whether nothing is labelled."""
+        return not any(self)
+
+    def unlike(self, others: "Parts") -> "Parts":
+        """Return the parts that differ from others."""
+        return Parts(
+            None if self.label == others.label else self.label,
+            None if self.labels == others.labels else self.labels,
+            None if self.entities == others.entities else self.entities,
+        )
+
+    def over(self, others: "Parts") -> "Parts":
+        """Return these parts, and others where there are none."""
+        return Parts(
+            others.label if self.label is None else self.label,
+            others.labels if self.labels is None else self.labels,
+            others.entities if self.entities is None else self.entities,
+        )
+
+
 @dataclass(frozen=True)
 class _Decision:
-    """What a person decided about a row, in characters of its text; None where the tool says nothing."""
+    """What a person decided about a row."""
 
     row_id: str
     text: str
     text_pair: str | None
-    label: str | None
-    entities: tuple[Entity, ...] | None
+    parts: Parts
     author: str
     at: datetime
     is_dated: bool
@@ -164,21 +234,37 @@ class _Decision:
 
     @classmethod
     def read(cls, document: Document, tool: str, rules: ReadingRules) -> "_Decision | None":
-        row = read_decision(document.values, tool, rules.needs(document.values, tool))
+        """Return the decision about a row; of several people, the one that counts.
+
+        Raises:
+            UnreadableError: it cannot be represented, or people disagree.
+        """
+        agreement = rules.source.annotations
+        documents: Sequence[Mapping[str, Any]] = [document.values]
+        if document.others:
+            documents = by_person([document.values, *document.others], agreement)
+        found = [one for values in documents if (one := cls._of(values, tool, rules)) is not None]
+        if not found:
+            return None
+        parts = agreed([(one.at.isoformat() if one.is_dated else "", one.parts) for one in found], agreement)
+        return max((one for one in found if one.parts == parts), key=lambda one: one.at)
+
+    @classmethod
+    def _of(cls, values: Mapping[str, Any], tool: str, rules: ReadingRules) -> "_Decision | None":
+        row = read_decision(values, tool, rules.needs(values, tool))
         if row is None:
             return None
         text = plain_text(row.text, "text")
-        label, entities = _label(row, rules), _entities(row, text, tool, rules)
-        if label is None and entities is None:
+        parts = Parts(_label(row, rules), _labels(row, rules), _entities(row, text, tool, rules))
+        if parts == Parts():
             return None
-        dated = decided_at(document.values)
+        dated = decided_at(values, rules.source.annotations)
         return cls(
-            row_id=decided_row(document.values, rules.id_field),
+            row_id=decided_row(values, rules.id_field),
             text=text,
-            text_pair=_text_pair(document.values),
-            label=label,
-            entities=entities,
-            author=decided_by(document.values) or rules.author or getpass.getuser(),
+            text_pair=_text_pair(values),
+            parts=parts,
+            author=decided_by(values, rules.source.annotations) or rules.author or getpass.getuser(),
             at=dated or datetime.now(UTC),
             is_dated=dated is not None,
             is_silent=tool in SILENT_TOOLS,
@@ -205,22 +291,19 @@ class _Decision:
             return self._addition(previous, fixed)
         if row.text != self.text:
             raise UnreadableError("text is not that of the row, which may have changed since", self.text)
-        label = self.label if self.label != row.label else None
-        entities = self.entities if self.entities != row.entities else None
+        changed = self.parts.unlike(Parts(row.label, row.labels, row.entities))
         digest = text_digest(row.text, row.text_pair)
         earlier = previous if previous is not None and previous.text_digest == digest else None
-        if label is None and entities is None:
+        if changed == Parts():
             if self.is_silent or (earlier is not None and earlier.author == self.author):
                 return None
             decision = earlier.decision if earlier is not None else "confirmed"
         else:
             decision = "corrected" if earlier is None or earlier.added is None else "added"
-        kept = (earlier.label, earlier.entities) if earlier else (None, None)
         return Correction(
             id=row.id,
             decision=decision,
-            label=label if label is not None else kept[0],
-            entities=entities if entities is not None else kept[1],
+            **changed.over(Parts.of(earlier))._asdict(),
             text_digest=digest,
             added=earlier.added if earlier else None,
             **fixed,  # type: ignore[arg-type]  # names of fields
@@ -232,17 +315,16 @@ class _Decision:
             raise UnreadableError("there is no such row")
         if self.row_id != added_id(self.text, self.text_pair):
             raise UnreadableError("text is not that of the task", self.text)
-        label, entities = self.label, self.entities
-        if previous is not None:
-            label = previous.label if label is None else label
-            entities = previous.entities if entities is None else entities
-        if previous is not None and (label, entities) == (previous.label, previous.entities):
+        if self.is_silent and self.parts.are_empty:
+            return None  # as it was sent
+        known = Parts.of(previous)
+        parts = self.parts.over(known)
+        if previous is not None and parts == known:
             return None
         return Correction(
             id=self.row_id,
             decision="added",
-            label=label,
-            entities=entities,
+            **parts._asdict(),
             text_digest=text_digest(self.text, self.text_pair),
             added=AddedText(text=self.text, text_pair=self.text_pair),
             **fixed,
@@ -255,7 +337,7 @@ def _text_pair(values: Mapping[str, Any]) -> str | None:
 
 
 def _label(row: AnnotatedRow, rules: ReadingRules) -> str | None:
-    if not rules.label or row.label in (MISSING, None, ""):
+    if "sentence" not in rules.heads or row.label in (MISSING, None, ""):
         return None
     label = class_label(row.label, "label", {})
     if rules.classes is not None and label not in rules.classes:
@@ -263,10 +345,22 @@ def _label(row: AnnotatedRow, rules: ReadingRules) -> str | None:
     return label
 
 
-def _entities(row: AnnotatedRow, text: str, tool: str, rules: ReadingRules) -> tuple[Entity, ...] | None:
-    if not rules.entities or row.entities is MISSING or row.entities is None:
+def _labels(row: AnnotatedRow, rules: ReadingRules) -> tuple[str, ...] | None:
+    if "labels" not in rules.heads or row.labels in (MISSING, None):
         return None
-    found = tuple(_in_characters(text, row.entities, tool))
+    if not isinstance(row.labels, list):
+        raise UnreadableError("labels is not a list of labels", row.labels)
+    labels = tuple(sorted({class_label(label, "label", {}) for label in row.labels}))
+    known = rules.row_labels
+    if known is not None and (unknown := [label for label in labels if label not in known]):
+        raise UnreadableError("label is none of the recipe (--new-labels accepts it)", unknown[0])
+    return labels
+
+
+def _entities(row: AnnotatedRow, text: str, tool: str, rules: ReadingRules) -> tuple[Entity, ...] | None:
+    if "tokens" not in rules.heads or row.entities is MISSING or row.entities is None:
+        return None
+    found = read_tool_entities(text, row.entities, EntityFields(), tool)
     for left, right in itertools.pairwise(found):
         if right.start < left.end:
             words = f"{text[left.start : left.end]} and {text[right.start : right.end]}"
@@ -275,15 +369,3 @@ def _entities(row: AnnotatedRow, text: str, tool: str, rules: ReadingRules) -> t
     if types is not None and (unknown := [entity.label for entity in found if entity.label not in types]):
         raise UnreadableError("entity type is none of the recipe (--new-labels accepts it)", unknown[0])
     return found
-
-
-def _in_characters(text: str, items: Any, tool: str) -> Iterator[Entity]:
-    """Yield entities; Label Studio counts offsets as a browser does, and its older versions count characters."""
-    fields = EntityFields()
-    if tool != "label_studio" or text.isascii():
-        yield from read_entities(text, items, fields)
-        return
-    try:
-        yield from read_entities(text, items, fields.model_copy(update={"offset_unit": "utf16"}))
-    except UnreadableError:
-        yield from read_entities(text, items, fields)

@@ -1,11 +1,11 @@
 """Take corrections of labels into the overlay of a recipe."""
 
-import logging
 from collections import Counter
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Overlay, add_corrections, corrected, overlay_path, read_overlay
@@ -19,14 +19,13 @@ from assay.runs.step_result import newest_result
 
 REJECTS_SHOWN = 5
 
-_log = logging.getLogger(__name__)
-
 
 class RejectedCorrection(BaseModel):
-    """A returned row that cannot be used, and why."""
+    """A returned row that cannot be used, why, and what to do."""
 
     id: str
     reason: str
+    remedy: str
 
 
 class CorrectionReport(BaseModel):
@@ -72,12 +71,11 @@ def apply_corrections(
         tool: the tool that wrote it; None recognises it.
         author: who decided, where the export does not say it. None: the user of this computer.
         id_field: field of the rows' ids; None looks where tasks of `assay labels` keep it.
-        new_labels: accept classes and entity types that no row of the recipe has.
+        new_labels: accept classes, labels and entity types that no row of the recipe has.
 
     Raises:
         AssayError: no run has read the rows of the recipe, the file cannot be read, or no row of it can be used.
     """
-    _check_heads(recipe)
     run = newest_run(recipe.name, store)
     extracted = run and newest_result(run, "extract")
     if extracted is None or run is None:
@@ -95,21 +93,11 @@ def apply_corrections(
     returned = match_rows(documents, tool, _present_rows(snapshot, overlay, rules), overlay, rules, Path(path))
     if returned.rejected and not (returned.corrections or returned.undecided or returned.older):
         row_id, reason = returned.rejected[0]
-        raise AssayError(f"{path}: none of its {len(returned.rejected):,} rows can be used; {row_id}: {reason}")
+        raise AssayError(
+            f"{path}: none of its {len(returned.rejected):,} rows can be used; {row_id}: {reason}; {remedy_of(reason)}"
+        )
     overlay = add_corrections(file, returned.corrections, shared) if returned.corrections else overlay
     return _report(recipe, returned, split_of, overlay, file)
-
-
-def _check_heads(recipe: Recipe) -> None:
-    """Refuse a recipe without anything that can be corrected, and say what of it is not."""
-    if "labels" not in recipe.heads:
-        return
-    remedy = f"correct {recipe.source.fields.labels or recipe.source.parse.labels} at the source"
-    if recipe.heads == ["labels"]:
-        raise AssayError(
-            f"{recipe.name} has a labels head alone, and corrections of label sets cannot be applied yet; {remedy}"
-        )
-    _log.warning("%s: corrections of its label sets are not applied yet; %s", recipe.name, remedy)
 
 
 def _rules(
@@ -123,13 +111,14 @@ def _rules(
 ) -> ReadingRules:
     manifest, corrections = snapshot.manifest, overlay.latest.values()
     classes = {*manifest.labels, *(one.label for one in corrections if one.label is not None)}
+    row_labels = {*manifest.row_labels, *(label for one in corrections for label in one.labels or ())}
     types = {*manifest.entity_labels, *(entity.label for one in corrections for entity in one.entities or ())}
     return ReadingRules(
-        label="sentence" in recipe.heads,
-        entities="tokens" in recipe.heads,
+        heads=recipe.heads,
         classes=None if new_labels else classes,
+        row_labels=None if new_labels else row_labels,
         entity_types=None if new_labels else types,
-        annotations=recipe.source.annotations,
+        source=recipe.source,
         id_field=id_field,
         author=author,
     )
@@ -140,7 +129,7 @@ def _present_rows(snapshot: Snapshot, overlay: Overlay, rules: ReadingRules) -> 
     rows: dict[str, Example] = {}
     for row in snapshot.examples():
         if (correction := overlay.of(row)) is not None:
-            row = corrected(row, correction, label=rules.label, entities=rules.entities)
+            row = corrected(row, correction, rules.heads)
         rows[row.id] = row
     return rows
 
@@ -159,7 +148,10 @@ def _report(
         added=returned.counts["added"],
         undecided=returned.undecided,
         older=returned.older,
-        rejected=[RejectedCorrection(id=row_id, reason=reason) for row_id, reason in returned.rejected],
+        rejected=[
+            RejectedCorrection(id=row_id, reason=reason, remedy=remedy_of(reason))
+            for row_id, reason in returned.rejected
+        ],
         overlay=overlay.digest,
         file=file,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from assay.corpus.documents.annotators.several_people import joined
 from assay.corpus.documents.document_reader import DocumentReader, Reject
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.reject_reasons import RejectReason, count_reasons
@@ -211,7 +212,10 @@ def _read_rows(sample: Sample, layout: DocumentLayout) -> tuple[list[Example], l
     )
     rows: list[Example] = []
     rejects: list[Reject] = []
-    for document in sample.documents:
+    form = layout.format
+    for document in joined(lambda: sample.documents, form.format, form.fields.text):
+        if isinstance(document, InvalidRow):
+            continue
         examples, refused = reader.read(document)
         rows += examples
         rejects += refused

@@ -117,6 +117,13 @@ class Recipe(StrictModel):
     gate: Gate
     retrigger: Retrigger = Retrigger()
     monitoring: Monitoring = Monitoring()
+    label_review_rows: int = Field(
+        5000,
+        ge=0,
+        le=MOST_ROWS,
+        description="Held-out rows to examine for wrong labels after a training, shown as an artifact in Prefect; of "
+        "more rows, as many are drawn. 0: none",
+    )
     registry: RegistrySection
     run_mode: Literal["enabled", "dry_run"] = Field(
         "enabled", description="dry_run: compute everything, but register and promote nothing"

@@ -3,9 +3,11 @@
 import itertools
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from assay.corpus.documents.annotators.several_people import joined
 from assay.corpus.documents.document_diagnosis import SAMPLE
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
@@ -37,8 +39,11 @@ def open_source(source: Source, fields: list[str], *, check_format: bool = True)
             source.path, source.revision, source.config, source.splits, source.files, filter_=source.filter
         )
     else:
-        document_format = source.format if check_format else None
-        documents = read_files(find_files(source.paths), source.file, source.filter, document_format)
+        read = partial(read_files, find_files(source.paths), source.file, source.filter)
+        # Where the format is not checked, documents are wanted as they stand.
+        documents = (
+            joined(partial(read, source.format), source.format, source.fields.text) if check_format else read(None)
+        )
     return _limited(documents, source.limit)
 
 

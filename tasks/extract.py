@@ -100,8 +100,7 @@ def read_rows(recipe: Recipe, folder: Path, description: dict[str, Any], overlay
             return writer.finish()
         corrections = CorrectedRows(
             overlay,
-            label=needs["needs_label"],
-            entities=needs["needs_entities"],
+            recipe.heads,
             # Test rows of a published split are not chosen by a model.
             added_split="train" if recipe.split.method == "published" else None,
         )

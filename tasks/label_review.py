@@ -1,17 +1,20 @@
 """The steps that find label issues of a version, and show and push them."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from assay.corpus.errors import first_line
 from assay.corpus.overlay import overlay_path, read_overlay
 from assay.corpus.sources.extended_json import MongoFilter
 from assay.evaluation.drift.embedding import Embedder
+from assay.evaluation.drift.reservoir import reservoir_sample
 from assay.evaluation.export_report import BUNDLE
 from assay.evaluation.labelled_predictions import row_of
-from assay.evaluation.labels.held_out_rows import predict_held_out
+from assay.evaluation.labels.held_out_rows import HeldOutRow, predict_held_out
 from assay.evaluation.labels.issue_tasks import find_issue_tasks
 from assay.evaluation.labels.label_task_report import SHOWN, LabelTaskReport
 from assay.evaluation.labels.row_choice import choose_rows, row_uncertainty
@@ -27,7 +30,9 @@ from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 from assay.tasks.annotation.push import AnnotationServer, push_tasks
 from assay.tasks.cross_validation import cross_validated_rows
-from assay.tasks.version_rows import held_out_rows, names_of, open_version
+from assay.tasks.version_rows import HELD_OUT, held_out_rows, names_of, open_version
+
+_logger = logging.getLogger(__name__)
 
 
 @task(name="find-label-issues", cache_policy=NO_CACHE)
@@ -153,27 +158,51 @@ def push(report: LabelTaskReport, server: AnnotationServer) -> LabelTaskReport:
 
 @task(name="label-issues", cache_policy=NO_CACHE)
 def review_run(run: Run, results: RunResults, promotion: PromotionResult) -> None:
-    """Show in Prefect which held-out rows of a run have labels that may be wrong, after its training."""
-    snapshot, splits = results.snapshot.load(), results.splits.load()
+    """Show in Prefect which held-out rows of a run have labels that may be wrong, after its training.
+
+    The run has its verdict by then, and keeps it: whatever fails here is a warning. At most
+    `label_review_rows` rows are examined, and none if that is 0.
+    """
+    if not run.recipe.label_review_rows:
+        return
+    try:
+        _review(run, results, promotion)
+    except Exception as error:  # noqa: BLE001  # of the model, of cleanlab, of a full disk: the promotion is done
+        _logger.warning("the label issues of run %s are not shown: %s", run.key, first_line(error))
+
+
+def _review(run: Run, results: RunResults, promotion: PromotionResult) -> None:
     bundle = Bundle.load(results.export.path / BUNDLE)
     engine = Engine(bundle)
-    overlay = read_overlay(overlay_path(run.store, run.recipe.name), run.shared)
-    test = results.evaluation.load().rows
-    rows = list(predict_held_out(engine, splits.rows(snapshot, "validation"), "validation"))
-    rows += predict_held_out(engine, splits.rows(snapshot, "test"), "test", test)
-    undecided = [row for row in rows if overlay.of(row.example) is None]
-    found = find_issue_tasks(undecided, engine.labels, engine.tags, engine.row_labels)
+    rows = _sampled_rows(run, results, engine)
+    found = find_issue_tasks(rows, engine.labels, engine.tags, engine.row_labels)
     version = promotion.version
     report = LabelTaskReport(
         model=version.address if version else bundle.manifest.name,
         recipe=run.recipe.name,
-        rows=len(undecided),
+        rows=len(rows),
         found=len(found),
         tasks=found[:SHOWN],
         names=names_of(bundle.manifest),
     )
     page = mlflow_page(run.tracking_uri, f"models/{version.name}/versions/{version.number}") if version else None
     show_issues(report, page)
+
+
+def _sampled_rows(run: Run, results: RunResults, engine: Engine) -> list[HeldOutRow]:
+    """Return held-out rows that nobody has decided about, with predictions; of many, as many as the recipe allows."""
+    snapshot, splits = results.snapshot.load(), results.splits.load()
+    overlay = read_overlay(overlay_path(run.store, run.recipe.name), run.shared)
+    held_out = ((split, row) for split in HELD_OUT for row in splits.stream(snapshot, split))
+    undecided = ((split, row) for split, row in held_out if overlay.of(row) is None)
+    sample = reservoir_sample(undecided, run.recipe.label_review_rows, 0)
+    known = {row.id: row for row in results.evaluation.load().rows}
+    rows: list[HeldOutRow] = []
+    for split in HELD_OUT:
+        examples = [row for its_split, row in sample if its_split == split]
+        predictions = [known[row.id] for row in examples] if split == "test" else None
+        rows += predict_held_out(engine, examples, split, predictions)
+    return rows
 
 
 def show_issues(report: LabelTaskReport, page: str | None) -> None:

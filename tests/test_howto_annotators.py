@@ -23,6 +23,7 @@ ROWS = {
     "annotations.jsonl": Example("annotations:1", "Globex buys land", entities=(ORG,)),
     "train.jsonl": Example("train:1", "Globex buys land", label="good", entities=(ORG,)),
     "records.json": Example("r1", "Globex buys land", label="good", entities=(ORG,)),
+    "topics.json": Example("1", "Globex buys land in Rome", labels=("land", "money"), entities=()),
     "words.jsonl": Example("words:1", "Zoë left.", entities=(Entity(0, 3, "PER"),)),
     "bigbio.json": Example(
         "0", "😀 Aspirin helps", label="good", entities=(Entity(2, 9, "DRUG"),), time="2024-05-02T08:11:31+00:00"
@@ -41,7 +42,9 @@ def test_examples_are_read_as_the_page_says(
     monkeypatch.chdir(tmp_path)
     Path(name).write_text(content, encoding="utf-8")
     source = FilesSource.model_validate(yaml.safe_load(recipe)["source"])
-    reader = DocumentReader(source, needs_label=ROWS[name].label is not None, needs_entities=True)
+    row = ROWS[name]
+    needs = {"needs_label": row.label is not None, "needs_labels": row.labels is not None}
+    reader = DocumentReader(source, needs_entities=True, **needs)
 
     documents = list(open_source(source, []))
     results = [reader.read(document) for document in documents if isinstance(document, Document)]

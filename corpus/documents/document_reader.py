@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import Needs
+from assay.corpus.documents.annotators.annotated_row import Needs, Values, agreed
 from assay.corpus.documents.annotators.recognised import READERS
+from assay.corpus.documents.annotators.several_people import by_person, time_of
+from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.plain_parse import PlainParse
@@ -30,6 +32,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 
 Reject = tuple[str, str, Any]
+Parts = tuple[str | None, tuple[Entity, ...] | None, tuple[str, ...] | None]
 SENTENCE_SEPARATOR = "#"  # between the id of a document and the number of its sentence
 
 
@@ -64,7 +67,7 @@ class DocumentReader:
         self._plain = plain if PlainParse.fits(document_format) and not needs_labels else None
         fields = document_format.fields
         self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
-        self._needs = Needs(fields, document_format.annotations, needs_label, needs_entities)
+        self._needs = Needs(fields, document_format.annotations, needs_label, needs_entities, needs_labels)
         self._tool = READERS.get(document_format.format)
         self._tool_entity = _tool_entity(document_format.entity)
         if self._row_labels is not None:
@@ -192,32 +195,49 @@ class DocumentReader:
 
     def _annotated(self, document: Document, document_id: str) -> list[Example]:
         """Return the row of a tool's document, or none if the document was not annotated or not accepted."""
-        row = None if self._tool is None else self._tool(document.values, self._needs)
-        if row is None:
+        rules = self._document_format.annotations
+        documents = [document.values]
+        if document.others:
+            documents = by_person((document.values, *document.others), rules)
+        found = [(values, row) for values in documents if (row := self._parts(values)) is not None]
+        if not found:
             return []
-        fields = self._document_format.fields
-        text = plain_text(row.text, fields.text)
-        label = None
-        if self._needs_label:
-            label = self._class(row.label, fields.label or "label")
-        entities = self._entities_of(text, row.entities) if self._needs_entities else None
-        pair = fields.text_pair
+        pair = self._document_format.fields.text_pair
+        text, decided = found[0][1]
+        if len(found) > 1:
+            decided = agreed([(time_of(values, rules), parts) for values, (_, parts) in found], rules)
+        label, entities, labels = decided
         return [
             Example(
                 id=document_id,
                 text=text,
                 text_pair=None if pair is None else plain_text(get_path(document.values, pair), pair),
                 label=label,
+                labels=labels,
                 entities=entities,
                 **self._columns(document, document.values),
             )
         ]
 
+    def _parts(self, values: Values) -> tuple[str, Parts] | None:
+        """Return text, and class, entities and labels of a tool's document; None if it was not annotated."""
+        row = None if self._tool is None else self._tool(values, self._needs)
+        if row is None:
+            return None
+        fields = self._document_format.fields
+        text = plain_text(row.text, fields.text)
+        label = self._class(row.label, fields.label or "label") if self._needs_label else None
+        entities = self._entities_of(text, row.entities) if self._needs_entities else None
+        labels = None
+        if self._row_labels is not None:
+            labels = self._row_labels.of(row.labels, self._needs.labels_field or "labels")
+        return text, (label, entities, labels)
+
     def _entities_of(self, text: str, items: Any) -> tuple[Entity, ...]:
         name = self._document_format.fields.entities or "entities"
         if items is MISSING or items is None:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
-        entities = read_entities(text, items, self._tool_entity)
+        entities = read_tool_entities(text, items, self._tool_entity, self._document_format.format)
         for left, right in itertools.pairwise(entities):
             if right.start < left.end:
                 raise UnreadableError(
@@ -284,13 +304,15 @@ def _check_labels_can_be_read(document_format: DocumentFormat, labels: RowLabels
     """Refuse a format that has no list of labels.
 
     Raises:
-        AssayError: the format names none, or is that of an annotation tool.
+        AssayError: the format names none, or names columns of a tool that has none.
     """
     if document_format.is_of_tool:
-        raise AssayError(
-            f"source.format is {document_format.format}, of which the labels head cannot read several labels per text "
-            "yet; export the rows as JSON lines with a list of labels, and set source.format: rows"
-        )
+        if isinstance(document_format.fields.labels, list):
+            raise AssayError(
+                f"source.fields.labels is {document_format.fields.labels}, but source.format {document_format.format} "
+                "has no columns of 0 and 1; name the control or question that holds the labels, or leave it out"
+            )
+        return
     if not labels.names:
         key = "source.parse.labels" if document_format.format == "parse" else "source.fields.labels"
         raise AssayError(f"the labels head predicts any number of labels per row: name their field in {key}")

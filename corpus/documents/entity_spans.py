@@ -1,6 +1,7 @@
 """Entity spans from the annotations of a source: offsets, and names without offsets."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -145,7 +146,7 @@ def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields
     if not 0 <= start < end <= len(text):
         raise UnreadableError("entity lies outside the text", f"{start}:{end} in {len(text)} characters")
     name = get_path(item, fields.name)
-    if not is_missing(name) and text[start:end] != name and stripped(text[start:end]) != _stripped(name):
+    if not is_missing(name) and text[start:end] != name and _composed(text[start:end]) != _composed(name):
         raise UnreadableError("entity differs from the text", f"{name!r} against {text[start:end]!r} at {start}:{end}")
     return bare(text, Entity(start, end, label))
 
@@ -173,8 +174,9 @@ def stripped(name: str) -> str:
     return name[start:end]
 
 
-def _stripped(name: Any) -> Any:
-    return stripped(name) if isinstance(name, str) else name
+def _composed(name: Any) -> Any:
+    """Return a name without white space at its edges, its accents composed: tools write either form (NFC, NFD)."""
+    return unicodedata.normalize("NFC", stripped(name)) if isinstance(name, str) else name
 
 
 def _offset(value: Any, name: str) -> int:

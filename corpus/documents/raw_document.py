@@ -30,7 +30,8 @@ class Document:
 
     `position` is its place in the source, and its id where the recipe names no id field. `split_name` is the
     published split, where the file or published split of the object implies it. `group` is the group of the row where
-    the recipe names no field of it. A `filtered` document is one that the recipe's filter leaves out.
+    the recipe names no field of it. A `filtered` document is one that the recipe's filter leaves out. `others` are what
+    other people have annotated of the same text, where a tool exports a document per person.
     """
 
     position: str
@@ -38,6 +39,7 @@ class Document:
     split_name: str | None = None
     group: str | None = None
     filtered: bool = False
+    others: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,12 @@ _REMEDIES = (
     (r"entities overlap", "keep one of the overlapping entities in the tool, and export again"),
     (
         r"annotators disagree",
-        "resolve it in the tool, or set source.annotations.disagreement: latest (or first)",
+        "resolve it in the tool, or set source.annotations.disagreement to latest or first",
     ),
-    (r"relations are not read", "set source.annotations.relations: ignore to read the entities alone"),
+    (
+        r"relations are not read",
+        "set source.annotations.relations to ignore, which reads the entities alone",
+    ),
     (
         r".* is not a list of labels",
         "write a JSON list at the source, or set source.label_separator to what stands between the labels",
@@ -37,10 +40,27 @@ _REMEDIES = (
         r"text has several classes",
         "keep one class per text in the tool, or export lists of labels for a labels head (source.fields.labels)",
     ),
-    (r"text has several classifications", "name the control or question that holds the class in source.fields.label"),
-    (r"text has several kinds of spans", "name the control or question with the entities in source.fields.entities"),
-    (r"control of the class is not named", "name the column that holds the class in source.fields.label"),
+    (
+        r"text has several classifications",
+        "name the control or question to read in source.fields.label or labels (assay init: --label, --labels)",
+    ),
+    (
+        r"text has several kinds of spans",
+        "name the control or question with the entities in source.fields.entities (assay init: --entities)",
+    ),
+    (
+        r"control of the choices is not named",
+        "name the column that holds them in source.fields.label, or several of them in source.fields.labels",
+    ),
+    (
+        r"choices are not of the text alone",
+        "export the tasks as JSON, which says what each choice is about",
+    ),
+    (r"classes do not repeat", "name the field of the class by --label; texts of their own are no classes"),
+    (r"choice is not a name", "choose names in the tool, or read the rows with source.format: rows"),
+    (r"answer is about a single label", "let people choose among all labels (textcat.manual): others are unknown"),
     (r"control of the spans holds none", "name the column that holds the spans in source.fields.entities"),
+    (r"span has no label", "label the span in the tool, or delete it, and export again"),
     (r"span is not of plain text", "annotate the text as plain text: these offsets are inside an element of a page"),
     (r"annotations are not a list of objects", "export the tasks again as JSON"),
     (r"answer of Prodigy is none of .*", "export the data set by prodigy db-out, which writes the answers"),
@@ -60,10 +80,14 @@ _REMEDIES = (
     ),
     (
         r"tag has no prefix",
-        "set source.tagging.scheme: io if a run of equal tags is one entity, else add prefixes",
+        "set source.tagging.scheme (assay init: --tag-scheme) to io if a run of equal tags is one entity, else add "
+        "prefixes",
     ),
     (r"tag is not of source.tagging.scheme", "set source.tagging.scheme to the scheme of the tags, or leave it out"),
-    (r"tag is a number", "name the tags in their order: source.tagging.names: [O, B-PER, I-PER]"),
+    (
+        r"tag is a number",
+        "name the tags in their order in source.tagging.names (assay init: --tag-names), such as O, B-PER, I-PER",
+    ),
     (r"tag is not in source.tagging.names", "add the tag to source.tagging.names"),
     (r".* holds no spacing", "set source.tagging.space_after to a list of true and false, Yes and No, or white space"),
     (r".* does not match .*", "write one value per word at the source; see source.tagging.space_after"),
@@ -72,7 +96,7 @@ _REMEDIES = (
         r"id of the document is .*|_?id is (missing|null|empty)",
         "set source.fields.id to a field that every document has",
     ),
-    (r".* is not a list like .*", "write the corrected entities as that list of objects"),
+    (r".* is not a list like .*", "fill the cell in like that list"),
     (r"there is no such row", "keep the ids of the tasks, which assay labels wrote"),
     (r"text is not that of .*", "write the tasks again (assay labels issues), and correct those"),
     (r".* of the recipe \(--new-labels accepts it\)", "correct the label in the tool, or pass --new-labels"),

@@ -44,7 +44,20 @@ class RowLabels:
         if isinstance(fields, list):
             return self._switched_on(fields, values)
         name = self.names[0]
-        items = self._items(get_path(values, name), name)
+        return self.of(get_path(values, name), name)
+
+    def of(self, value: Any, name: str) -> tuple[str, ...] | None:
+        """Return the labels in a value, sorted; None if it is null.
+
+        Args:
+            value: a list of labels, or a cell with one.
+            name: name of its field, for the reason.
+
+        Raises:
+            NoLabelError: a value is one of `no_label`.
+            UnreadableError: the value is missing, or holds something other than labels.
+        """
+        items = self._items(value, name)
         return None if items is None else tuple(sorted({self._label(item, name) for item in items}))
 
     def _switched_on(self, names: Sequence[str], values: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -120,6 +120,8 @@ class TagDecoder:
             self.marks.add(BARE)
             return Place.INSIDE, label if prefix == "I" and label else tag
         place = PREFIXES.get(prefix)
+        if not dash and tag[:1] in PREFIXES and tag[1:2] == "_":
+            raise UnreadableError("tag is neither O nor PREFIX-TYPE", tag)
         if not dash:
             raise UnreadableError("tag has no prefix", tag)
         if place is None or not label:

@@ -27,6 +27,8 @@ def conll_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow
         sentence = _Sentence(path.name, layout)
         for number, line in enumerate(lines_of(file, path), start=1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
+            if number == 1 and layout.header:
+                continue
             if text.strip():
                 sentence.add(number, text)
             elif sentence.has_tokens:

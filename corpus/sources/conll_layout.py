@@ -12,7 +12,11 @@ from assay.corpus.sources.file_settings import FileSettings
 DOCUMENT_LINE = "-DOCSTART-"
 COMMENT = re.compile(r"#\s*([\w.-]+) = (.*)")
 TAG = re.compile(r"O|[BIESLUMW]-\S+")
-SUFFIXES = (".conll", ".bio", ".iob", ".iob2", ".bioes")
+SUFFIXES = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".bioes")
+# Names of the first column in a line of column names.
+TOKEN_NAMES = ("token", "tokens", "word", "words", "form")
+# Number of a word in CoNLL-U, of several words that are one token, or of a word that is left out.
+UNIVERSAL_ID, UNIVERSAL_WIDTH = re.compile(r"\d+([-.]\d+)?"), 10
 NEARLY_ALL = 0.95
 # Tags without a prefix: names, most of them O.
 TYPE = re.compile(r"[A-Za-z][\w.-]*")
@@ -40,11 +44,20 @@ def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: 
     rows = [row for row in rows if len(row) == width]
     if width < 2 or count < NEARLY_ALL * len(lines):
         return None
+    while len(rows[0]) > 2 and not any(row[-1].strip() for row in rows):  # a tab at the end of each line
+        rows = [row[:-1] for row in rows]
+    has_header = _has_header(rows, text)
+    rows = rows[1:] if has_header else rows
+    if not settings.columns and _are_universal(rows) and not _are_tags(rows, -1):
+        raise AssayError(
+            f"{path} is CoNLL-U, which has no column of tags; write the word, a tab and the tag in each line, or JSON "
+            "lines with lists of tokens and tags"
+        )
     if not required and not _shows_tags(rows):
         return None
     columns = _columns(path, rows, settings)
     has_tags = "tags" in columns and _are_tags(rows, columns["tags"])
-    return ConllLayout(width=width, columns=columns, tabs=tabs, has_tags=has_tags)
+    return ConllLayout(width=width, columns=columns, tabs=tabs, has_tags=has_tags, header=has_header)
 
 
 def split_line(line: str, tabs: bool) -> list[str]:
@@ -59,7 +72,7 @@ def is_comment(line: str, layout: ConllLayout) -> bool:
     cells = split_line(line, layout.tabs)
     if len(cells) != layout.width or COMMENT.match(line):
         return True
-    return layout.has_tags and not _is_tag(cells[layout.columns["tags"]])
+    return layout.has_tags and not is_tag(cells[layout.columns["tags"]])
 
 
 def _is_token_line(line: str) -> bool:
@@ -71,11 +84,24 @@ def _columns(path: Path, rows: Sequence[Sequence[str]], settings: FileSettings) 
     if settings.columns:
         return {name: _index(path, name, number, width) for name, number in settings.columns.items()}
     numbered = width > 2 and rows[0][0] in ("0", "1") and all(row[0].isdecimal() for row in rows)
-    if not numbered and not _are_tags(rows, -1) and _are_prefixed(rows, 0):
+    tagged = [index for index in range(1, width) if _are_tags(rows, index)]
+    if not numbered and not tagged and _are_prefixed(rows, 0):
         return {"tokens": width - 1, "tags": 0}
     # GermEval numbers its tokens, and gives nested entities a second column of tags.
     nested = numbered and width == 4 and _are_tags(rows, 2) and _are_tags(rows, 3)
-    return {"tokens": 1 if numbered else 0, "tags": 2 if nested else width - 1}
+    return {"tokens": 1 if numbered else 0, "tags": 2 if nested else max(tagged, default=width - 1)}
+
+
+def _has_header(rows: Sequence[Sequence[str]], text: str) -> bool:
+    """Return whether a first line names the columns. Without a blank line after it, the file is a table of words."""
+    is_named = rows[0][0].strip().lower() in TOKEN_NAMES and not is_tag(rows[0][-1])
+    return is_named and len(rows) > 1 and _are_tags(rows[1:], -1) and "\n\n" in text.strip().replace("\r", "")
+
+
+def _are_universal(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether rows are words of CoNLL-U: ten columns, of which the first is a number and the seventh a head."""
+    is_wide = len(rows[0]) == UNIVERSAL_WIDTH
+    return is_wide and all(UNIVERSAL_ID.fullmatch(row[0]) and (row[6] == "_" or row[6].isdecimal()) for row in rows)
 
 
 def _index(path: Path, name: str, number: int, width: int) -> int:
@@ -87,7 +113,7 @@ def _index(path: Path, name: str, number: int, width: int) -> int:
 
 def _shows_tags(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the last or first column of lines holds tags, or names of types (scheme IO) among many O."""
-    if _is_tag(rows[0][-1]) and _are_tags(rows, -1):
+    if is_tag(rows[0][-1]) and _are_tags(rows, -1):
         return True
     types = Counter(row[-1].strip() for row in rows)
     many = len(rows) >= LEAST_LINES and types["O"] >= LEAST_OUTSIDE * len(rows)
@@ -100,9 +126,10 @@ def _are_prefixed(rows: Sequence[Sequence[str]], index: int) -> bool:
     return _are_tags(rows, index) and any("-" in row[index] for row in rows)
 
 
-def _is_tag(cell: str) -> bool:
+def is_tag(cell: str) -> bool:
+    """Return whether a cell holds a tag, such as O or B-PER."""
     return TAG.fullmatch(cell.strip()) is not None
 
 
 def _are_tags(rows: Sequence[Sequence[str]], index: int) -> bool:
-    return sum(_is_tag(row[index]) for row in rows) >= NEARLY_ALL * len(rows)
+    return sum(is_tag(row[index]) for row in rows) >= NEARLY_ALL * len(rows)

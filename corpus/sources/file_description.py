@@ -43,7 +43,8 @@ class ConllLayout(_Frozen):
     """Layout of a CoNLL file: the number of its columns, the index of each by name, and whether tabs separate them.
 
     `has_tags` says whether the tags look like B-TYPE and O, so that a line without one is a comment. `documents` says
-    whether `-DOCSTART-` lines divide the file, which takes two of them.
+    whether `-DOCSTART-` lines divide the file, which takes two of them, `header` whether its first line names the
+    columns.
     """
 
     width: int
@@ -51,6 +52,7 @@ class ConllLayout(_Frozen):
     tabs: bool
     has_tags: bool = True
     documents: bool = False
+    header: bool = False
 
 
 class JsonLayout(_Frozen):

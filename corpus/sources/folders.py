@@ -24,7 +24,7 @@ def describe_folder(folder: Path) -> FileDescription:
     """
     if is_jointbert(folder):
         return FileDescription(kind="jointbert", notes=() if (folder / LABEL).is_file() else ("without label",))
-    if any(folder.glob("*.ann")):
+    if is_brat(folder):
         return FileDescription(kind="brat", notes=brat_notes(folder))
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     holds = f"it holds {', '.join(names[:3])}" if names else "it holds no files"
@@ -43,11 +43,16 @@ def is_jointbert(folder: Path) -> bool:
     return (folder / TOKENS).is_file() and (folder / TAGS).is_file()
 
 
+def is_brat(folder: Path) -> bool:
+    """Return whether a folder holds annotations of brat."""
+    return folder.is_dir() and any(folder.glob("*.ann"))
+
+
 def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
     """Return the sets of rows that a folder stands for, each with its split.
 
-    The sub-folders `train`, `dev` and `test` of JointBERT's data are splits; the dump of a database stands for its
-    collection.
+    The sub-folders `train`, `dev` and `test` of JointBERT's data and of brat's are splits; the dump of a database
+    stands for its collection.
 
     Args:
         folder: a folder of a source.
@@ -56,10 +61,10 @@ def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
     Raises:
         AssayError: the sub-folders contradict the split, or the dump holds several collections.
     """
-    if is_jointbert(folder):
+    if is_jointbert(folder) or is_brat(folder):
         return {folder: split_name}
     parts = {path: SPLIT_ALIASES[path.name] for path in sorted(folder.iterdir()) if path.name in SPLIT_ALIASES}
-    parts = {path: name for path, name in parts.items() if is_jointbert(path)}
+    parts = {path: name for path, name in parts.items() if is_jointbert(path) or is_brat(path)}
     if parts and split_name != "all":
         raise AssayError(
             f"source.paths names {folder} as {split_name}, but it holds {', '.join(path.name for path in parts)}; "

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.corpus.documents.annotators.recognised import recognised_format
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import JsonLayout
 
@@ -73,17 +74,37 @@ def several_lists(path: Path, names: Sequence[str]) -> AssayError:
 
 
 def _list_of_rows(path: Path, value: Mapping[str, Any]) -> JsonLayout:
-    """Return the layout of an object with one list of objects.
+    """Return the layout of an object with one list of rows; a document of an annotation tool is a row itself.
 
     Raises:
         AssayError: it has none, or several.
     """
-    names = [name for name, item in value.items() if isinstance(item, list) and item and isinstance(item[0], dict)]
+    if recognised_format([value]) is not None:
+        return JsonLayout(form="sequence")
+    names = [name for name, item in value.items() if isinstance(item, list) and _are_rows(item)]
+    names = names or [
+        f"{name}.{inner}"
+        for name, item in value.items()
+        if isinstance(item, dict)
+        for inner, items in item.items()
+        if isinstance(items, list) and _are_rows(items)
+    ]
     if not names:
         raise no_list(path, list(value))
     if len(names) > 1:
         raise several_lists(path, names)
     return JsonLayout(form="object", rows=names[0])
+
+
+def _are_rows(items: Sequence[Any]) -> bool:
+    """Return whether a list holds objects, or texts paired with objects; the first of them shows it."""
+    first = next((item for item in items if item is not None), None)
+    return isinstance(first, dict) or is_pair(first)
+
+
+def is_pair(value: Any) -> bool:
+    """Return whether a value is a text with its annotations, as spaCy pairs them."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
 
 
 def _from_line(path: Path, first: Any, *, is_json: bool, alone: bool, several: bool) -> JsonLayout | str:

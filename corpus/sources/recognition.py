@@ -20,6 +20,12 @@ SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, *CONLL_SUFFIXES, ".parquet", ".xlsx
 CONTRADICTION = "not what its name says"
 READ = "JSON lines, JSON, CSV, TSV, CoNLL, Parquet, .xlsx, .bson, .spacy"
 DEFAULT = FileSettings()
+# Texts that are not read, by how they begin: what they are, and the remedy.
+UNREAD_TEXTS = (
+    ("__label__", "a file of fastText", "export JSON lines, or write the label, a tab and the text below their names"),
+    ("#begin document", "CoNLL-2012", "write the word, a tab and the tag (O, B-TYPE, I-TYPE) in each line"),
+    ("#FORMAT=WebAnno", "WebAnno TSV", "export CoNLL 2002 in INCEpTION or WebAnno, or JSON lines"),
+)
 
 
 def describe_file(path: Path, settings: FileSettings = DEFAULT) -> FileDescription:
@@ -84,6 +90,9 @@ def _describe_text(start: FileStart, settings: FileSettings) -> FileDescription:
     text = start.text(encoding)
     if not text.strip():
         raise AssayError(f"{start.path} holds only blank lines; name a file with rows")
+    for mark, what, remedy in UNREAD_TEXTS if settings.kind is None else ():
+        if text.startswith(mark):
+            raise AssayError(f"{start.path} is {what}; {remedy}")
     common: dict[str, Any] = {
         "packed": start.packed,
         "encoding": encoding,

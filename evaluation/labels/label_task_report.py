@@ -55,9 +55,7 @@ class LabelTaskReport(BaseModel):
         lines += ["", "| row | split | text | reason | score |", "|---|---|---|---|---:|"]
         for task in self.tasks[:SHOWN]:
             lines.append(row(task.id, task.split or "", shorten(task.text), task.reason, f"{task.score:.2f}"))
-        # Tasks with several labels per row need a table.
-        file = "tasks.csv --format csv" if self.names.row_labels else "tasks.json --format label-studio"
-        command = f"assay labels issues {self.model} --output {file}"
+        command = f"assay labels issues {self.model} --output tasks.json --format label-studio"
         lines += ["", f"All of them as tasks of an annotation tool: `{command}`"]
         lines += [f"\n[{cell(text)}]({address})" for text, address in (links or {}).items()]
         return "\n".join(lines) + "\n"

@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 
 from pydantic import BaseModel, ConfigDict
 
-from assay.corpus.documents.annotators.decisions import NEW_ENTITIES, NEW_LABEL, ROW_ID
+from assay.corpus.documents.annotators.decisions import NEW_ENTITIES, NEW_LABEL, NEW_LABELS, PROPOSAL, ROW_ID
 from assay.corpus.documents.offset_units import to_utf16
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
@@ -24,7 +24,9 @@ from assay.evaluation.labels.label_issue import LabelTask, described
 
 TaskFormat = Literal["label-studio", "doccano", "prodigy", "argilla", "csv"]
 TASK_FORMATS: tuple[TaskFormat, ...] = get_args(TaskFormat)
-LABEL, ENTITIES = "label", "entities"
+LABEL, LABELS, ENTITIES = "label", "labels", "entities"
+# Tools that keep one list of classes per text.
+_ONE_LIST = ("doccano", "prodigy")
 Record = dict[str, Any]
 
 
@@ -55,10 +57,13 @@ def write_tasks(
         The written files.
 
     Raises:
-        AssayError: the tasks hold several labels per row, which only a table can show.
+        AssayError: the model has classes and labels, of which the tool can keep one kind.
     """
-    if names.row_labels and task_format != "csv":
-        raise AssayError(f"--format {task_format}: tasks with several labels per row need a table; use --format csv")
+    if names.row_labels and names.classes and task_format in _ONE_LIST:
+        raise AssayError(
+            f"--format {task_format}: it keeps one list of classes per text, and {model} has a class and several "
+            "labels; use --format label-studio, argilla or csv"
+        )
     files = {path: _WRITERS[task_format](tasks, names, model)}
     if task_format == "label-studio":
         files[path.with_name(f"{path.stem}-interface.xml")] = label_studio_config(names)
@@ -73,8 +78,9 @@ def label_studio_task(task: LabelTask, model: str) -> Record:
     """Return a task of Label Studio with a prediction; its offsets count units of UTF-16, as in a browser."""
     results: list[Record] = []
     if task.proposed_label is not None:
-        value: Record = {"choices": [task.proposed_label]}
-        results.append({"from_name": LABEL, "to_name": "text", "type": "choices", "value": value})
+        results.append(_choices(LABEL, [task.proposed_label]))
+    if task.proposed_labels:
+        results.append(_choices(LABELS, task.proposed_labels))
     for number, entity in enumerate(task.proposed_entities or ()):
         start, end = to_utf16(task.text, entity.start), to_utf16(task.text, entity.end)
         value = {"start": start, "end": end, "text": task.text[entity.start : entity.end], "labels": [entity.label]}
@@ -85,28 +91,37 @@ def label_studio_task(task: LabelTask, model: str) -> Record:
     }
 
 
+def _choices(control: str, names: Sequence[str]) -> Record:
+    return {"from_name": control, "to_name": "text", "type": "choices", "value": {"choices": list(names)}}
+
+
 def doccano_document(task: LabelTask) -> Record:
     """Return a document of doccano with the labels of the row, and the proposal among its metadata."""
-    labels: Record = {}
-    if task.entities is not None and task.label is not None:
-        labels = {"entities": _triples(task.entities), "cats": [task.label]}
-    elif task.entities is not None:
-        labels = {LABEL: _triples(task.entities)}
-    elif task.proposed_entities is not None and task.proposed_label is not None:
-        labels = {"entities": [], "cats": []}
+    has_classes = task.proposed_label is not None or task.proposed_labels is not None
+    classes = list(task.labels or ()) if task.label is None else [task.label]
+    spans = _triples(task.entities or ())
+    if task.proposed_entities is None:
+        labels: Record = {LABEL: classes}
     else:
-        labels = {LABEL: [] if task.label is None else [task.label]}
-    return {"text": task.text, **labels, **_pair(task), **_facts(task), "proposal": _proposal(task)}
+        labels = {"entities": spans, "cats": classes} if has_classes else {LABEL: spans}
+    return {"text": task.text, **labels, **_pair(task), **_facts(task), PROPOSAL: _proposal(task)}
 
 
-def prodigy_task(task: LabelTask, options: Sequence[str]) -> Record:
-    """Return a task of Prodigy: the proposed class is chosen among the options, the proposed entities are marked."""
+def prodigy_task(task: LabelTask, names: LabelNames) -> Record:
+    """Return a task of Prodigy: the proposed classes are chosen among the options, the proposed entities are marked."""
     record: Record = {"text": task.text, **_pair(task), ROW_ID: task.id}
     if task.proposed_label is not None:
-        record |= {"options": [{"id": name, "text": name} for name in options], "accept": [task.proposed_label]}
+        record |= {"options": _options(names.classes), "accept": [task.proposed_label]}
+    if task.proposed_labels is not None:
+        record |= {"options": _options(names.row_labels), "accept": list(task.proposed_labels)}
+        record["config"] = {"choice_style": "multiple"}
     if task.proposed_entities is not None:
         record["spans"] = [_object(entity) for entity in task.proposed_entities]
     return record | {"meta": {"labelled": _labelled(task), "reason": task.reason, "score": round(task.score, 3)}}
+
+
+def _options(names: Sequence[str]) -> list[Record]:
+    return [{"id": name, "text": name} for name in names]
 
 
 def argilla_record(task: LabelTask, model: str) -> Record:
@@ -115,6 +130,8 @@ def argilla_record(task: LabelTask, model: str) -> Record:
     score = round(task.score, 4)
     if task.proposed_label is not None:
         suggestions[LABEL] = {"value": task.proposed_label, "score": score, "agent": model}
+    if task.proposed_labels:
+        suggestions[LABELS] = {"value": list(task.proposed_labels), "score": None, "agent": model}
     if task.proposed_entities is not None:
         spans = [_object(entity) for entity in task.proposed_entities]
         suggestions[ENTITIES] = {"value": spans, "score": None, "agent": model}
@@ -129,7 +146,7 @@ def argilla_record(task: LabelTask, model: str) -> Record:
 
 
 def table_row(task: LabelTask) -> dict[str, str]:
-    """Return a row of a table, in which a person fills in `new_label` or `new_entities`."""
+    """Return a row of a table, in which a person fills in `new_label`, `new_labels` or `new_entities`."""
     return {
         ROW_ID: task.id,
         "reason": task.reason,
@@ -154,6 +171,9 @@ def label_studio_config(names: LabelNames) -> str:
     if names.classes:
         classes = [f"    <Choice value={quoteattr(name)}/>" for name in names.classes]
         lines += [f'  <Choices name="{LABEL}" toName="text" choice="single">', *classes, "  </Choices>"]
+    if names.row_labels:
+        labels = [f"    <Choice value={quoteattr(name)}/>" for name in names.row_labels]
+        lines += [f'  <Choices name="{LABELS}" toName="text" choice="multiple">', *labels, "  </Choices>"]
     return "\n".join([*lines, "</View>"]) + "\n"
 
 
@@ -170,8 +190,9 @@ def _labelled(task: LabelTask) -> str:
 
 
 def _proposal(task: LabelTask) -> str:
-    entities = task.proposed_entities
-    parts = [task.proposed_label or "", "" if entities is None else described(task.text, entities) or "no entity"]
+    labels, entities = task.proposed_labels, task.proposed_entities
+    parts = [task.proposed_label or "", "" if labels is None else ", ".join(labels) or "no label"]
+    parts += ["" if entities is None else described(task.text, entities) or "no entity"]
     return "; ".join(part for part in parts if part)
 
 
@@ -181,7 +202,7 @@ def _pair(task: LabelTask) -> dict[str, str]:
 
 def _label_cells(task: LabelTask) -> dict[str, str]:
     given = "" if task.labels is None else json.dumps(task.labels, ensure_ascii=False)
-    return {"labels": given, "proposed_labels": json.dumps(task.proposed_labels, ensure_ascii=False)}
+    return {LABELS: given, "proposed_labels": json.dumps(task.proposed_labels, ensure_ascii=False), NEW_LABELS: ""}
 
 
 def _entity_cells(task: LabelTask) -> dict[str, str]:
@@ -220,7 +241,7 @@ def _table(tasks: Sequence[LabelTask]) -> str:
 _WRITERS: Mapping[TaskFormat, Callable[[Sequence[LabelTask], LabelNames, str], str]] = {
     "label-studio": lambda tasks, _, model: _json([label_studio_task(task, model) for task in tasks]),
     "doccano": lambda tasks, *_: _lines([doccano_document(task) for task in tasks]),
-    "prodigy": lambda tasks, names, _: _lines([prodigy_task(task, names.classes) for task in tasks]),
+    "prodigy": lambda tasks, names, _: _lines([prodigy_task(task, names) for task in tasks]),
     "argilla": lambda tasks, _, model: _json([argilla_record(task, model) for task in tasks]),
     "csv": lambda tasks, *_: _table(tasks),
 }

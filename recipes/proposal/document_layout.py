@@ -4,21 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from assay.corpus.documents.annotators.recognised import recognised_format
+from assay.corpus.documents.annotators.recognised import check_readable, recognised_format
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
+from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import MISSING, get_path, is_missing
 from assay.corpus.errors import AssayError
 from assay.corpus.example import HEADS, Head
 from assay.recipes.proposal.class_values import check_class
-from assay.recipes.proposal.entity_layout import entity_settings
+from assay.recipes.proposal.entity_layout import entity_settings, why_unread
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
 from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part, without
-from assay.recipes.proposal.questions import NONE, ask
+from assay.recipes.proposal.questions import NONE, AmbiguousError, ask
 from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_labels
 from assay.recipes.proposal.source_settings import with_settings
 from assay.recipes.proposal.tool_layout import tool_layout
 
 Documents = Sequence[Mapping[str, Any]]
+ENTITY_NAMES = ("entities", "ents", "spans", "annotations")
 TOKEN_NAMES = ("tokens", "words", "token", "word")
 TAG_NAMES = ("ner_tags", "tags", "labels", "ner", "bio", "slots", "tag")
 # Share of the documents that must fit a layout.
@@ -46,7 +48,6 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
         AssayError: there is no text, or nothing to learn.
     """
     profiles = profile_fields(documents)
-    choices.check(profiles)
     layout = _find(documents, profiles, choices)
     if not layout.heads:
         raise AssayError("there is nothing to learn; name the class (--label), labels (--labels) or --entities")
@@ -65,9 +66,17 @@ def _has_no_class(documents: Documents, layout: DocumentLayout) -> bool:
 
 
 def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
+    check_readable(documents)
+    tool = recognised_format(documents)
+    # The controls and questions of a tool are no fields.
+    if tool not in (None, "doccano"):
+        return DocumentLayout(*tool_layout(documents, tool, choices))
+    choices.check(profiles)
+    if tool is None and "annotations" in choices.settings:
+        raise AssayError("--set source.annotations: these are no documents of an annotation tool; leave it out")
     several = find_row_labels(documents, profiles, choices)
-    # Lists of names alone are what doccano writes for texts, too, but it knows one class per text less often.
-    if (tool := recognised_format(documents)) is not None and not _holds_several(documents, several):
+    # Lists of names alone are what doccano writes for texts, and many others, too.
+    if tool is not None and ("entities" in profiles or not _holds_several(documents, several)):
         return DocumentLayout(*tool_layout(documents, tool, choices))
     if (words := _words_and_tags(documents, profiles, choices)) is not None:
         return _tagged_layout(profiles, choices, *words)
@@ -77,7 +86,7 @@ def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: C
 
 
 def _holds_several(documents: Documents, labels: RowLabelFields | None) -> bool:
-    """Return whether a row has several labels, which the format of no annotation tool can give."""
+    """Return whether a row has several labels."""
     names = labels.names if labels is not None else []
     lists = (get_path(document, name) for name in names for document in documents)
     return any(isinstance(items, list) and len(items) > 1 for items in lists)
@@ -163,7 +172,12 @@ def _row_layout(
     needs_no_class = entity is not None or several is not None
     # Beside several labels, a column with few values is a slice unless the user says that it is the class.
     choices = replace(choices, label=NONE) if several is not None and choices.label is None else choices
-    roles = _roles(without(singles, text, pair, *labels), choices, has_entities=needs_no_class)
+    try:
+        roles = _roles(without(singles, text, pair, *labels), choices, has_entities=needs_no_class)
+    except AmbiguousError:
+        raise
+    except AssayError as error:
+        raise AssayError(f"{error}{_unread_lists(documents, profiles, text)}") from error
     texts: dict[str, Any] = {
         "text": text,
         **({"text_pair": pair} if pair else {}),
@@ -206,6 +220,20 @@ def _entity_field(
     if len(layouts) > 1:
         raise ask("the entities of a row", "--entities", [profiles[name] for name in layouts], optional=True)
     return next(iter(layouts.items()), (None, None))
+
+
+def _unread_lists(documents: Documents, profiles: Mapping[str, FieldProfile], text: str) -> str:
+    """Return which lists are no entities, and why, as the end of a message; empty without such a list."""
+    for name, profile in profiles.items():
+        if profile.kind == "list" and last_part(name) in ENTITY_NAMES:
+            example = next(items for document in documents if (items := get_path(document, name)))
+            return (
+                f"; {name} holds lists other than [start, end, label], such as {example!r:.80}: write those, or objects"
+            )
+        if profile.kind == "objects":
+            reason = why_unread(_texts_with_lists(documents, text, name))
+            return f"; {name} holds objects that cannot be read as entities: {reason}; {remedy_of(reason)}"
+    return ""
 
 
 def _texts_with_lists(documents: Documents, text: str, name: str) -> list[tuple[str, list[Mapping[str, Any]]]]:

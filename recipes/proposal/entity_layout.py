@@ -31,6 +31,17 @@ def entity_settings(items: Items, given: Mapping[str, Any]) -> EntityFields | No
     return best if best is not None and scores[best][0] >= 0.5 * len(filled) else None
 
 
+def why_unread(items: Items) -> str:
+    """Return why the first objects that cannot be read as entities cannot."""
+    layout = next(_layouts([item for _, objects in items for item in objects]), EntityFields())
+    for text, objects in items:
+        try:
+            read_entities(text, list(objects), layout)
+        except UnreadableError as error:
+            return str(error)
+    return "too few of them are in the text"
+
+
 def _layouts(objects: Sequence[Item]) -> Iterator[EntityFields]:
     """Yield the layouts that the names of the keys allow, the most usual first."""
     spans = _nested_list(objects)
@@ -45,6 +56,9 @@ def _layouts(objects: Sequence[Item]) -> Iterator[EntityFields]:
     yield EntityFields.model_validate(settings)
     if end is not None:
         yield EntityFields.model_validate({**settings, "end_inclusive": True})
+    if word is not None and start is not None and end is not None:  # the words show what offsets count
+        yield EntityFields.model_validate({**settings, "offset_unit": "utf16"})
+        yield EntityFields.model_validate({**settings, "offset_unit": "bytes"})
 
 
 def _score(items: Items, layout: EntityFields) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from assay.corpus.documents.raw_document import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.conll_layout import is_tag
 from assay.recipes.proposal.field_content import SHOWN, content, counted_values, described, listed, shown_name
 from assay.recipes.proposal.field_profile import LONGEST_CLASS, LONGEST_ID, MAX_VALUES, FieldProfile
 from assay.recipes.proposal.label_cells import MIN_ROWS_PER_CLASS, MOST_CLASSES
@@ -131,8 +132,13 @@ def _single_text(profiles: Profiles, candidates: Profiles, by_last: Mapping[str,
     if len(candidates) > 1 and len(named) != 1:
         raise ask("the text of a row", "--text", list(candidates.values()))
     if not candidates:
-        fields = described(list(profiles.values())) or "there are none"
-        raise AssayError(f"no field holds texts: {fields}; name the text with --text FIELD")
+        fields = f"no field holds texts: {described(list(profiles.values())) or 'there are none'}"
+        if (tags := next(filter(_is_tag, profiles.values()), None)) is not None:
+            raise AssayError(
+                f"{fields}; {tags.name} holds tags, so each row is a word: write lists of words and tags, a row per "
+                "sentence (format: tokens), or CoNLL with a blank line after each sentence"
+            )
+        raise AssayError(f"{fields}; name the text with --text FIELD")
     return (named or list(candidates))[0]
 
 
@@ -223,6 +229,11 @@ def is_text(profile: FieldProfile) -> bool:
     varied = profile.distinct >= min(MAX_VALUES, 0.5 * profile.present) or last_part(profile.name) in TEXT_NAMES
     wordy = profile.with_spaces >= 0.3 * profile.present or not max(profile.counts, default="").isascii()
     return profile.kind == "text" and profile.mean_length >= LEAST_MEAN_TEXT and varied and wordy
+
+
+def _is_tag(profile: FieldProfile) -> bool:
+    """Return whether the values of a field are tags of words, such as O and B-PER."""
+    return len(profile.counts) > 1 and all(map(is_tag, profile.counts))
 
 
 def _split(profiles: Profiles, choices: Choices) -> str | None:

@@ -14,10 +14,10 @@ MOST_CLASSES = 300
 LEAST_SEVERAL = 0.05
 
 
-def separator_of(profile: FieldProfile) -> str | None:
+def separator_of(profile: FieldProfile, separators: Sequence[str] = SEPARATORS) -> str | None:
     """Return what stands between the labels of a cell; None if cells hold one label each."""
-    for separator in SEPARATORS:
-        several = sum(count for cell, count in profile.counts.items() if separator in cell)
+    for separator in separators:
+        several = sum(count for cell, count in profile.counts.items() if separator in cell.strip(separator))
         if several >= LEAST_SEVERAL * profile.present and are_labels(_parts(profile, separator)):
             return separator
     return None

@@ -39,6 +39,7 @@ _ENTITY_COMMENTS = {
     "start": "offset of the first character",
     "end": "offset of the end",
     "end_inclusive": "the end is the last character itself",
+    "offset_unit": "what offsets count",
     "label": "the type",
     "name": "the words, checked against the offsets",
     "spans": "the list of offsets in an entity",
@@ -113,6 +114,7 @@ _SECTIONS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("fields", _FIELD_COMMENTS),
     ("entity", _ENTITY_COMMENTS),
     ("parse", _PARSE_COMMENTS),
+    ("annotations", {"disagreement": "of several annotators", "relations": "between entities"}),
     ("tagging", {"scheme": "scheme of the tags", "names": "names of the tags 0, 1, 2, …"}),
     ("annotations", {}),
 )

@@ -15,6 +15,8 @@ from assay.recipes.proposal.questions import NONE
 Documents = Sequence[Mapping[str, Any]]
 # Names of fields whose cells may hold several labels.
 SEVERAL_NAMES = ("labels", "topics", "tags", "categories", "genres", "themes", "keywords", "emotions")
+# What doccano writes between the labels of a cell; names such as C# end with it.
+TABLE_SEPARATOR = "#"
 # A column of 0 and 1 may be anything; so many of them beside a text are labels.
 LEAST_SWITCHES = 3
 _SWITCH_VALUES = {"0", "1", "true", "false"}
@@ -57,6 +59,10 @@ def find_row_labels(
     for name in named:
         if (separator := separator_of(profiles[name])) is not None:
             return RowLabelFields(name, separator)
+    for name, profile in profiles.items():
+        is_label = profile.kind == "text" and last_part(name) in ("label", "labels")
+        if is_label and separator_of(profile, (TABLE_SEPARATOR,)) is not None:
+            return RowLabelFields(name, TABLE_SEPARATOR)
     return None
 
 

@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assay.corpus.documents.annotators.label_studio import ADDED, holds_spans
+from assay.corpus.documents.annotators.label_studio import ADDED, holds_choices, holds_spans, is_full_task
 from assay.corpus.documents.annotators.recognised import NAMES
+from assay.corpus.documents.annotators.several_people import BY_PERSON
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.documents.remedies import remedy_of
+from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
-from assay.corpus.example import Head
-from assay.recipes.proposal.field_profile import profile_fields
+from assay.corpus.example import Example, Head
+from assay.recipes.proposal.field_profile import profile_fields, value_text
 from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, given
-from assay.recipes.proposal.questions import NONE
+from assay.recipes.proposal.label_cells import MIN_ROWS_PER_CLASS
+from assay.recipes.proposal.questions import NONE, ask
 from assay.recipes.proposal.source_settings import with_settings
 
 Documents = Sequence[Mapping[str, Any]]
@@ -21,6 +24,8 @@ Documents = Sequence[Mapping[str, Any]]
 _INNER = {"label_studio": "data", "argilla": "fields"}
 # Documents that show which heads the annotations suit.
 _TRIED = 500
+# So many rows show whether classes repeat.
+_SHOWS_REPEATS = 10
 # Of documents that can be read at all; people disagree about some.
 _MOST = 0.5
 _ADDED = {*ADDED, "id", "created_at", "updated_at"}
@@ -36,14 +41,18 @@ def tool_layout(
         AssayError: the annotations hold neither classes nor entities.
     """
     text = choices.text or _text_field(documents, tool)
-    roles = RowRoles(label=_label_field(documents, tool, text, choices), id=_id_field(documents))
-    names = {"text": text, "label": roles.label, "entities": given(choices.entities), "id": roles.id}
+    labels = _labels_field(documents, tool, choices)
+    label = given(choices.label) if labels is not None else _label_field(documents, tool, text, choices)
+    roles = RowRoles(label=label, id=_id_field(documents, tool, text))
+    names = {
+        "text": text, "label": label, "labels": labels, "entities": given(choices.entities), "id": roles.id
+    }  # fmt: skip
     fields = {key: name for key, name in names.items() if name is not None and (key, name) != ("text", "text")}
     document_format = with_settings({"format": tool, "fields": fields}, choices.settings)
     heads = _heads(documents, document_format, choices)
     inner = _INNER.get(tool, "")
     name = f"{inner}.{text}" if isinstance(documents[0].get(inner), Mapping) else text
-    used = {name: "text"} | {field: key for key, field in fields.items() if key in ("label", "entities")}
+    used = {name: "text"} | {field: key for key, field in fields.items() if key in ("label", "labels", "entities")}
     return document_format, heads, roles, used
 
 
@@ -59,40 +68,87 @@ def _text_field(documents: Documents, tool: str) -> str:
 
 def _label_field(documents: Documents, tool: str, text: str, choices: Choices) -> str | None:
     """Return the field of the class; None where the tool says it itself, or there is none."""
-    if choices.label is not None or tool != "label_studio" or "annotations" in documents[0]:
+    if choices.label is not None or tool != "label_studio" or is_full_task(documents[0]):
         return given(choices.label)
     profiles = {name: profile for name, profile in profile_fields(documents).items() if name not in {text, *_ADDED}}
     has_entities = any(holds_spans(value) for document in documents[:_TRIED] for value in document.values())
     return find_roles(profiles, Choices(group=NONE), has_entities=has_entities).label
 
 
-def _id_field(documents: Documents) -> str | None:
+def _labels_field(documents: Documents, tool: str, choices: Choices) -> str | None:
+    """Return the field of several labels; None where the tool says it itself, or there is none."""
+    if choices.labels is not None or tool != "label_studio" or is_full_task(documents[0]):
+        return given(choices.labels)
+    if choices.label is not None:
+        return None
+    names = dict.fromkeys(name for document in documents for name, cell in document.items() if holds_choices(cell))
+    if len(names) > 1:
+        profiles = profile_fields(documents)
+        raise ask("the labels of a row", "--labels", [profiles[name] for name in names], optional=True)
+    return next(iter(names), None)
+
+
+def _id_field(documents: Documents, tool: str, text: str) -> str | None:
+    """Return the field of an id of each text, of which several people may have annotated one."""
+    if tool in BY_PERSON and not is_full_task(documents[0]):
+        texts = {(value_text(document.get("id")), str(get_path(document, text))): document for document in documents}
+        documents = list(texts.values())
     profile = profile_fields([{"id": document.get("id")} for document in documents])["id"]
     return "id" if profile.unique else None
 
 
 def _heads(documents: Documents, document_format: DocumentFormat, choices: Choices) -> tuple[Head, ...]:
     reasons: list[str] = []
-    heads: tuple[Head, ...] = ()
-    if choices.label != NONE and _suits(documents, document_format, "sentence", reasons):
-        heads = ("sentence",)
-    if choices.entities != NONE and _suits(documents, document_format, "tokens", reasons):
-        heads = (*heads, "tokens")
+    has_several = choices.labels != NONE and _has_several(documents, document_format, choices)
+    is_wanted: dict[Head, bool] = {
+        # Texts of which some have several labels have no class, unless the user names one.
+        "sentence": choices.label != NONE and (choices.label is not None or not has_several),
+        "labels": has_several,
+        "tokens": choices.entities != NONE,
+    }
+    heads = tuple(
+        head for head, wanted in is_wanted.items() if wanted and _suits(documents, document_format, head, reasons)
+    )
     if not heads:
+        # That a part is missing says less than what else was found.
+        telling = [reason for reason in reasons if not reason.endswith("is missing")] or reasons
         nothing = "no text is annotated; annotate some, and export again"
-        why = f"{reasons[0]}; {remedy_of(reasons[0])}" if reasons else nothing
+        why = f"{telling[0]}; {remedy_of(telling[0])}" if telling else nothing
         raise AssayError(f"these are {NAMES[document_format.format]} without classes or entities: {why}")
     return heads
 
 
+def _has_several(documents: Documents, document_format: DocumentFormat, choices: Choices) -> bool:
+    """Return whether the user names a field of several labels, or a text has several of one field."""
+    if choices.labels is not None:
+        return True
+    if choices.label not in (None, NONE):
+        return False
+    rows, _ = _read(documents, document_format, "labels")
+    sets = {row.labels for row in rows if row.labels}
+    # A ranking lists the same names for each text.
+    return len(sets) > 1 and any(len(labels) > 1 for labels in sets)
+
+
 def _suits(documents: Documents, document_format: DocumentFormat, head: Head, reasons: list[str]) -> bool:
     """Return whether most annotated documents can be read for a head; `reasons` receives those of rejects."""
-    reader = DocumentReader(document_format, needs_label=head == "sentence", needs_entities=head == "tokens")
-    rows = marked = rejected = 0
-    for number, document in enumerate(documents[:_TRIED]):
-        examples, rejects = reader.read(Document(str(number), document))
-        rows += len(examples)
-        marked += sum(example.label is not None or bool(example.entities) for example in examples)
-        rejected += len(rejects)
-        reasons += [reason for _, reason, _ in rejects]
-    return marked > 0 and rows >= _MOST * (rows + rejected)
+    rows, rejected = _read(documents, document_format, head)
+    reasons += rejected
+    classes = {row.label for row in rows if row.label is not None}
+    if len(rows) >= _SHOWS_REPEATS and len(classes) > len(rows) / MIN_ROWS_PER_CLASS:
+        reasons.append(f"classes do not repeat: {len(classes)} different ones in {len(rows)} rows")
+        return False
+    marked = any(row.label is not None or row.labels or row.entities for row in rows)
+    return marked and len(rows) >= _MOST * (len(rows) + len(rejected))
+
+
+def _read(documents: Documents, document_format: DocumentFormat, head: Head) -> tuple[list[Example], list[str]]:
+    """Return the rows of the first documents for a head, and the reasons of rejects."""
+    reader = DocumentReader(
+        document_format,
+        needs_label=head == "sentence",
+        needs_entities=head == "tokens",
+        needs_labels=head == "labels",
+    )
+    read = [reader.read(Document(str(number), document)) for number, document in enumerate(documents[:_TRIED])]
+    return [row for rows, _ in read for row in rows], [reason for _, rejects in read for _, reason, _ in rejects]

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.corrected_rows import CorrectedRow, Labels
+from assay.corpus.entity import Entity
+from assay.corpus.example import HEADS
 from assay.corpus.splits import SplitName
 from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of, rows_of
 from assay.recipes.recipe import Head
 from assay.registry.lineage.version_lineage import Lineage
-
-HEADS: tuple[Head, ...] = ("sentence", "tokens")
 
 
 class ScoreEffect(BaseModel):
@@ -52,7 +52,7 @@ def correction_effect(first: Lineage, second: Lineage) -> CorrectionEffect | Non
     changed = {row: pair for row, pair in labels.items() if pair is not None and row not in equal}
     if not changed:
         return None
-    split_of = second.splits.split_of
+    tagged, split_of = _as_tagged(changed, first.predictions, second.predictions), second.splits.split_of
     authors = Counter((in_second.get(row) or in_first[row]).author for row in changed)
     return CorrectionEffect(
         rows=dict(Counter(split_of.get(row, "") for row in changed)),
@@ -61,7 +61,7 @@ def correction_effect(first: Lineage, second: Lineage) -> CorrectionEffect | Non
             effect
             for lineage in (first, second)
             for head in HEADS
-            if (effect := _score(lineage.version.number, lineage.predictions, changed, head)) is not None
+            if (effect := _score(lineage.version.number, lineage.predictions, tagged, head)) is not None
         ],
     )
 
@@ -80,8 +80,33 @@ def _labels(first: CorrectedRow | None, second: CorrectedRow | None) -> tuple[La
 
 def _equal_rows(first: Sequence[LabelledPrediction], second: Sequence[LabelledPrediction]) -> set[str]:
     """Return the test rows with equal labels in both versions: a source may have come to hold those of a person."""
-    labels_of = {row.id: (row.gold, row.gold_entities) for row in first}
-    return {row.id for row in second if labels_of.get(row.id) == (row.gold, row.gold_entities)}
+    labels_of = {row.id: _gold(row) for row in first}
+    return {row.id for row in second if labels_of.get(row.id) == _gold(row)}
+
+
+def _as_tagged(
+    changed: Mapping[str, tuple[Labels, Labels]],
+    first: Sequence[LabelledPrediction],
+    second: Sequence[LabelledPrediction],
+) -> dict[str, tuple[Labels, Labels]]:
+    """Return the labels before and after, with entities widened to whole words as the predictions hold them.
+
+    Test rows of both versions hold both; any others are not scored, or by one version alone.
+    """
+    before, after = ({row.id: row.gold_entities for row in rows} for rows in (first, second))
+    return {
+        row: (_with_entities(pair[0], before.get(row)), _with_entities(pair[1], after.get(row)))
+        for row, pair in changed.items()
+    }
+
+
+def _with_entities(labels: Labels, entities: tuple[Entity, ...] | None) -> Labels:
+    is_known = entities is not None and labels.entities is not None
+    return labels.model_copy(update={"entities": entities}) if is_known else labels
+
+
+def _gold(row: LabelledPrediction) -> tuple[object, ...]:
+    return row.gold, row.gold_labels, row.gold_entities
 
 
 def _score(
@@ -103,9 +128,12 @@ def _with(
     pair = changed.get(prediction.id)
     if pair is None:
         return prediction
-    labels = pair[state]
+    labels, other = pair[state], pair[1 - state]
+    # A row without labels in one version is labelled by the correction, unless no head reads them.
+    is_unread = labels.labels is None and other.labels is None
     return replace(
         prediction,
         gold=prediction.gold if labels.label is None else labels.label,
+        gold_labels=prediction.gold_labels if is_unread else labels.labels,
         gold_entities=prediction.gold_entities if labels.entities is None else labels.entities,
     )

@@ -4,8 +4,9 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from assay.corpus.documents.annotators.decisions import REVIEW, REVIEWED, UNSURE
 from assay.evaluation.labels.label_issue import LabelTask
-from assay.evaluation.labels.task_formats import ENTITIES, LABEL, LabelNames, argilla_record
+from assay.evaluation.labels.task_formats import ENTITIES, LABEL, LABELS, LabelNames, argilla_record
 
 if TYPE_CHECKING:
     from assay.tasks.annotation.push import AnnotationServer
@@ -39,11 +40,18 @@ def _settings(names: LabelNames) -> Any:
 
     fields = [argilla.TextField(name="text")]
     fields += [argilla.TextField(name="text_pair")] if names.pair else []
+    # A data set needs a question that must be answered. No entity is an answer in Argilla, and no label is none.
     questions: list[Any] = []
     if names.classes:
         questions.append(argilla.LabelQuestion(name=LABEL, labels=names.classes))
+    if names.row_labels:
+        questions.append(argilla.MultiLabelQuestion(name=LABELS, labels=names.row_labels, required=False))
     if names.entity_types:
-        questions.append(argilla.SpanQuestion(name=ENTITIES, field="text", labels=names.entity_types, required=False))
+        is_only = not names.classes
+        questions.append(argilla.SpanQuestion(name=ENTITIES, field="text", labels=names.entity_types, required=is_only))
+    if not any(question.required for question in questions):
+        title = "Reviewed (choose no label above if none applies)"
+        questions.append(argilla.LabelQuestion(name=REVIEW, title=title, labels=[REVIEWED, UNSURE]))
     facts = [argilla.TermsMetadataProperty(name=name) for name in ("row_id", "labelled", "reason")]
     return argilla.Settings(
         fields=fields, questions=questions, metadata=[*facts, argilla.FloatMetadataProperty(name="score")]

@@ -52,11 +52,6 @@ def push_tasks(server: AnnotationServer, tasks: Sequence[LabelTask], names: Labe
     Raises:
         AssayError: the SDK is not installed, the server does not respond, or it refuses the tasks.
     """
-    if names.row_labels:
-        raise AssayError(
-            f"{server.tool}: tasks with several labels per row cannot be pushed yet; write them as a table "
-            "(--output tasks.csv --format csv)"
-        )
     key = resolve_address(server.key, "key")
     push: Mapping[ServerKind, Push] = {"label-studio": push_to_label_studio, "argilla": push_to_argilla}
     try:

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -5,7 +7,7 @@ from typing import Any
 from assay.corpus.corrected_rows import CorrectedRows, correction_summary, read_corrected_rows
 from assay.corpus.documents.chunk import Counts, DocumentChunk
 from assay.corpus.entity import Entity
-from assay.corpus.example import Example, arrow_schema, from_batch, to_batch
+from assay.corpus.example import Example, Head, arrow_schema, from_batch, to_batch
 from assay.corpus.overlay import (
     AddedText,
     Correction,
@@ -41,8 +43,10 @@ def chunk(rows: list[Example]) -> DocumentChunk:
     return DocumentChunk(to_batch(rows, arrow_schema()), [], Counts())
 
 
-def corrected_rows(*corrections: Correction, entities: bool = True) -> tuple[CorrectedRows, list[Example]]:
-    rows = CorrectedRows(Overlay(corrections), label=True, entities=entities)
+def corrected_rows(
+    *corrections: Correction, heads: Sequence[Head] = ("sentence", "tokens")
+) -> tuple[CorrectedRows, list[Example]]:
+    rows = CorrectedRows(Overlay(corrections), heads)
     read = [row for part in (ROWS[:2], ROWS[2:]) for row in from_batch(rows.correct(chunk(part)).batch)]
     return rows, [*read, *rows.added()]
 
@@ -86,6 +90,36 @@ def test_added_rows_come_last_unless_the_source_holds_their_text_or_they_lack_la
 
 
 def test_parts_that_a_recipe_does_not_read_are_left() -> None:
-    _, read = corrected_rows(correction(ROWS[1], entities=()), added("a new text", label="good"), entities=False)
+    _, read = corrected_rows(correction(ROWS[1], entities=()), added("a new text", label="good"), heads=["sentence"])
     assert read[1] == ROWS[1]
     assert (read[4].label, read[4].entities) == ("good", None)
+
+
+def test_corrections_of_several_labels_label_rows_that_had_none(tmp_path: Path) -> None:
+    # given rows with labels, without any that apply, and without any that are known
+    topics = [
+        replace(row, label=None, entities=None, labels=labels)
+        for row, labels in zip(ROWS, (("sport",), (), None, None), strict=True)
+    ]
+    overlay = Overlay(
+        [
+            correction(topics[0], labels=()),
+            correction(topics[1], labels=("money", "sport")),
+            correction(topics[2], labels=("money",)),
+            added("a new text", labels=()),
+            added("of another head", label="good"),
+        ]
+    )
+    rows = CorrectedRows(overlay, ["labels"])
+
+    read = [*from_batch(rows.correct(chunk(topics)).batch), *rows.added()]
+
+    assert [row.labels for row in read] == [(), ("money", "sport"), ("money",), None, ()]
+    rows.save(tmp_path)
+    changes = read_corrected_rows(tmp_path)
+    assert [(one.before and one.before.labels, one.after.labels) for one in changes] == [
+        (("sport",), ()),
+        ((), ("money", "sport")),
+        (None, ("money",)),
+        (None, ()),
+    ]

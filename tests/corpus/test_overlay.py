@@ -11,7 +11,7 @@ from filelock import FileLock
 from assay.corpus import overlay as overlay_module
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
-from assay.corpus.example import Example
+from assay.corpus.example import Example, Head
 from assay.corpus.overlay import (
     AddedText,
     Correction,
@@ -26,6 +26,8 @@ from assay.corpus.overlay import (
     write_overlay,
 )
 from tests.corpus.test_corrected_rows import ROWS, correction
+
+ALL_PARTS: dict[str, Any] = {"label": "good", "labels": ("sport",), "entities": ()}
 
 
 def test_overlay_grows_and_the_last_correction_of_a_row_counts(tmp_path: Path) -> None:
@@ -162,20 +164,22 @@ def test_write_overlay_copies_the_history_to_another_store(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("changes", "parts", "expected"),
+    ("changes", "heads", "expected"),
     [
-        ({"label": "good", "entities": ()}, (True, True), ("good", ())),
-        ({"label": "good", "entities": ()}, (True, False), ("good", ROWS[0].entities)),
-        ({"label": "good", "entities": ()}, (False, True), ("bad", ())),
-        ({"label": "good", "entities": ()}, (False, False), ("bad", ROWS[0].entities)),
-        ({}, (True, True), ("bad", ROWS[0].entities)),
+        (ALL_PARTS, ("sentence", "labels", "tokens"), ("good", ("sport",), ())),
+        (ALL_PARTS, ("sentence",), ("good", None, ROWS[0].entities)),
+        (ALL_PARTS, ("labels",), ("bad", ("sport",), ROWS[0].entities)),
+        (ALL_PARTS, ("tokens",), ("bad", None, ())),
+        (ALL_PARTS, (), ("bad", None, ROWS[0].entities)),
+        ({"labels": ()}, ("labels",), ("bad", (), ROWS[0].entities)),
+        ({}, ("sentence", "labels", "tokens"), ("bad", None, ROWS[0].entities)),
     ],
 )
 def test_corrected_changes_the_parts_that_a_recipe_reads(
-    changes: dict[str, Any], parts: tuple[bool, bool], expected: tuple[str, tuple[Entity, ...]]
+    changes: dict[str, Any], heads: tuple[Head, ...], expected: tuple[Any, ...]
 ) -> None:
-    row: Example = corrected(ROWS[0], correction(ROWS[0], **changes), label=parts[0], entities=parts[1])
-    assert (row.label, row.entities) == expected
+    row: Example = corrected(ROWS[0], correction(ROWS[0], **changes), heads)
+    assert (row.label, row.labels, row.entities) == expected
     assert (row.id, row.text) == (ROWS[0].id, ROWS[0].text)
 
 

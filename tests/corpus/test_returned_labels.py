@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assay.corpus.documents.fields import AnnotationRules
+from assay.corpus.documents.fields import AnnotationRules, DocumentFormat
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
@@ -17,7 +17,7 @@ from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_row
 
 ORG = Entity(0, 4, "ORG")
 ROW = Example("r1", "Acme grew", label="bad", entities=(ORG,))
-RULES = ReadingRules(label=True, entities=True, classes={"good", "bad"}, entity_types={"ORG"})
+RULES = ReadingRules(heads=("sentence", "tokens"), classes={"good", "bad"}, entity_types={"ORG"})
 
 
 def _table(folder: Path, *rows: dict[str, Any]) -> str:
@@ -119,7 +119,7 @@ def test_match_rows_reads_doccano_with_relations_by_the_rule_of_the_recipe(
     document = {"row_id": "r1", "text": "Acme grew", "entities": spans, "relations": related}
     path = tmp_path / "admin.jsonl"
     path.write_text(json.dumps(document) + "\n", encoding="utf-8")
-    rules = replace(RULES, annotations=AnnotationRules(relations=relations))
+    rules = replace(RULES, source=DocumentFormat(annotations=AnnotationRules(relations=relations)))
     returned = _match(str(path), rules=rules)
     assert returned.tool == "doccano"
     assert [one.entities for one in returned.corrections] == entities
@@ -163,12 +163,12 @@ def test_match_rows_rejects_what_is_no_document(tmp_path: Path) -> None:
 
 def test_match_rows_reads_only_the_heads_of_the_recipe(tmp_path: Path) -> None:
     path = _table(tmp_path, {"new_label": "nonsense", "new_entities": []})
-    (only_entities,) = _match(path, rules=ReadingRules(label=False, entities=True)).corrections
+    (only_entities,) = _match(path, rules=ReadingRules(heads=["tokens"])).corrections
     assert (only_entities.label, only_entities.entities) == (None, ())
-    rules = ReadingRules(label=True, entities=False, author="ben")
+    rules = ReadingRules(heads=["sentence"], author="ben")
     (only_label,) = _match(path, rules=rules).corrections
     assert (only_label.label, only_label.entities, only_label.author) == ("nonsense", None, "ben")
-    assert _match(path, rules=ReadingRules(label=False, entities=False)).undecided == 1
+    assert _match(path, rules=ReadingRules(heads=[])).undecided == 1
 
 
 def test_match_rows_takes_an_untouched_document_of_a_silent_tool_for_undecided(tmp_path: Path) -> None:
@@ -185,6 +185,39 @@ def test_tool_of_names_the_formats_where_it_cannot_tell(tmp_path: Path) -> None:
     path.write_text('{"text": "good"}\n')
     with pytest.raises(AssayError, match=r"rows\.jsonl: its content does not say which tool .* --format \(.*csv\)"):
         tool_of(read_documents(str(path)), str(path))
+
+
+def test_tool_of_refuses_an_empty_export(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text("[]")
+    with pytest.raises(AssayError, match=r"tasks\.json holds no documents; export the project again"):
+        tool_of(read_documents(str(path)), str(path))
+
+
+TWICE = {"text": ROW.text, "row_id": "r1", "options": [], "answer": "accept", "_view_id": "choice", "_input_hash": 7}
+
+
+@pytest.mark.parametrize(
+    ("people", "corrected", "rejected"),
+    [
+        ([("anna", ["good"]), ("ben", ["good"])], [("good", "ben")], []),
+        ([("anna", ["good"]), ("ben", ["bad"])], [], [("r1", "annotators disagree: ['good', 'bad']")]),
+        # one person decides again
+        ([("anna", ["bad"]), ("anna", ["good"])], [("good", "anna")], []),
+    ],
+)
+def test_match_rows_asks_whether_several_people_agree(
+    tmp_path: Path, people: list[tuple[str, list[str]]], corrected: list[Any], rejected: list[Any]
+) -> None:
+    path = tmp_path / "done.jsonl"
+    lines = [
+        {**TWICE, "accept": accept, "_annotator_id": person, "_timestamp": 1767225600 + number}
+        for number, (person, accept) in enumerate(people)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    returned = _match(str(path), rules=replace(RULES, heads=["sentence"]))
+    assert [(one.label, one.author) for one in returned.corrections] == corrected
+    assert returned.rejected == rejected
 
 
 def test_read_documents_names_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_decision_about_a_changed_text_counts_whatever_was_decided_about_the_o
         id="r1", decision="corrected", label="good", text_digest=text_digest("the old text"), author="anna",
         at=datetime.now(UTC), origin="first.csv",
     )  # fmt: skip
-    overlay, rules = Overlay([stale]), ReadingRules(label=True, entities=False)
+    overlay, rules = Overlay([stale]), ReadingRules(heads=["sentence"])
     rows = _present_rows(snapshot, overlay, rules)
     assert rows["r1"].label == "bad"
     # when she decides about the new text,

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from assay.corpus.overlay import overlay_path, read_overlay
+from assay.corpus.snapshot import Snapshot
 from assay.evaluation.bundle_evaluation import Evaluation
+from assay.evaluation.labels.task_formats import TaskFormat
+from assay.flows.corrections import apply_corrections
+from assay.flows.labelling import suggest_labels
 from assay.flows.training import TrainingOutcome, train
 from assay.serving.address import open_bundle
 from assay.serving.engine import Engine, Row
+from assay.tasks.extract import read_rows
+from tests.evaluation.labels.test_task_formats import annotated
 from tests.flows.tiny import label_recipe, label_rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -74,6 +81,37 @@ def test_train_leaves_a_champion_that_predicts_any_number_of_labels(first: Train
         assert [(one.label, one.score) for one in prediction.labels] == [
             (name, score) for name, score, threshold in scores if score >= threshold
         ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task_format", ["label-studio", "prodigy"])
+def test_sets_of_labels_that_people_decide_on_reach_the_next_snapshot(
+    first: TrainingOutcome, corpus: Path, store: Path, tmp_path: Path, task_format: TaskFormat
+) -> None:
+    # Given rows to label next, with the proposals of the champion,
+    new, tasks = tmp_path / "new.jsonl", tmp_path / "tasks.json"
+    new.write_text("".join(json.dumps(row) + "\n" for row in label_rows(40, 10 + len(task_format))), encoding="utf-8")
+    recipe, model = label_recipe(corpus), "models:/topics@champion"
+    report = suggest_labels(model, str(new), rows=8, output=tasks, task_format=task_format, store=store)
+    assert any(len(task.proposed_labels or ()) > 1 for task in report.tasks)
+    # when a person accepts them, and takes the topics of a known row away,
+    path = tmp_path / "done.json"
+    path.write_text(annotated(task_format, tasks.read_text(encoding="utf-8")), encoding="utf-8")
+    done = apply_corrections(recipe, store, str(path))
+    assert (done.added, done.rejected) == (8, [])
+    row = next(row for row in label_rows(400, 1) if row["topics"])
+    table = tmp_path / "done.csv"
+    table.write_text(f"row_id,text,new_labels,author\n{row['id']},{row['text']},[],anna\n", encoding="utf-8")
+    apply_corrections(recipe, store, str(table))
+    # then the next run reads both.
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    manifest = read_rows(recipe, folder, {}, read_overlay(overlay_path(store, recipe.name)))
+    assert manifest.corrections is not None
+    assert (manifest.corrections.corrected, manifest.corrections.stale) == (1, 0)
+    read = {one.id: one.labels for one in Snapshot.load(folder).examples()}
+    assert read[row["id"]] == ()
+    assert all(read[task.id] == task.proposed_labels for task in report.tasks)
 
 
 @pytest.mark.slow  # trains a second model

@@ -11,6 +11,7 @@ from assay.evaluation.labels.label_issue import LabelTask
 from assay.evaluation.labels.label_task_report import LabelTaskReport
 from assay.evaluation.labels.task_formats import LabelNames
 from assay.registry.promotion import PromotionResult
+from assay.runs.run import Run
 from assay.tasks import label_review
 from assay.tasks.annotation.push import AnnotationServer
 from assay.tasks.label_review import find_label_issues, push, review_run, suggest_rows
@@ -128,3 +129,37 @@ def test_review_run_shows_label_issues_of_a_run(contrary: Made, shown: list[str]
     held_out = sum(split in ("validation", "test") for split in contrary.splits.split_of.values())
     assert f" of {held_out} held-out rows" in page
     assert page.startswith(f"label-issues: # Labels to review: {MODEL if registered else 'toy'}")
+
+
+def allowing(made: Made, rows: int) -> Run:
+    """Return the run of a version whose recipe lets so many rows be examined."""
+    return made.run.model_copy(update={"recipe": made.run.recipe.model_copy(update={"label_review_rows": rows})})
+
+
+def test_review_run_examines_no_more_rows_than_the_recipe_allows(contrary: Made, shown: list[str]) -> None:
+    promotion = PromotionResult(version=contrary.version, promoted=True, why="")
+    review_run.fn(allowing(contrary, 12), contrary.results, promotion)
+    (page,) = shown
+    assert " of 12 held-out rows" in page
+    review_run.fn(allowing(contrary, 0), contrary.results, promotion)
+    assert shown == [page]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no memory\nat all"), OSError(28, "No space left"), ValueError()])
+def test_review_run_that_fails_is_a_warning(
+    contrary: Made,
+    shown: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(label_review, "find_issue_tasks", fail)
+    promotion = PromotionResult(version=contrary.version, promoted=True, why="")
+    review_run.fn(contrary.run, contrary.results, promotion)
+    assert shown == []
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert line.startswith(f"the label issues of run {contrary.run.key} are not shown: ")
+    assert "\n" not in line

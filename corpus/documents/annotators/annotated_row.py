@@ -9,6 +9,7 @@ from assay.corpus.documents.values import MISSING, UnreadableError
 
 Values = Mapping[str, Any]
 T = TypeVar("T")
+PATH_SEPARATOR = "/"  # as Label Studio shows the paths of a taxonomy
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +20,26 @@ class Needs:
     rules: AnnotationRules
     label: bool
     entities: bool
+    labels: bool = False
+
+    @property
+    def labels_field(self) -> str | None:
+        """Return the field that holds a list of labels; a tool has no columns of 0 and 1."""
+        return self.fields.labels if isinstance(self.fields.labels, str) else None
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedRow:
-    """Text, class and entities of a document, as the tool wrote their values; MISSING where it wrote none.
+    """Text, class, entities and labels of a document, as the tool wrote their values; MISSING where it wrote none.
 
-    Entities are objects with `start`, `end`, `label` and perhaps `text`.
+    Entities are objects with `start`, `end`, `label` and perhaps `text`. `labels` are those that apply of several, in
+    an order of their own, so that two people agree who chose them one after the other.
     """
 
     text: Any
     label: Any = MISSING
     entities: Any = MISSING
+    labels: Any = MISSING
 
 
 def single_class(classes: Iterable[Any]) -> Any:
@@ -39,10 +48,32 @@ def single_class(classes: Iterable[Any]) -> Any:
     Raises:
         UnreadableError: there are several.
     """
-    names = list(dict.fromkeys(classes))
+    names = list(dict.fromkeys(map(choice_name, classes)))
     if len(names) > 1:
         raise UnreadableError("text has several classes", names)
     return names[0] if names else MISSING
+
+
+def several_labels(choices: Iterable[Any]) -> list[Any]:
+    """Return chosen labels, each once and sorted.
+
+    Raises:
+        UnreadableError: a choice is no name.
+    """
+    return sorted(dict.fromkeys(map(choice_name, choices)), key=str)
+
+
+def choice_name(choice: Any) -> Any:
+    """Return the name of a choice; that of a nested one is its path, such as `sport/tennis`.
+
+    Raises:
+        UnreadableError: it is neither a name nor a path of names.
+    """
+    if isinstance(choice, list) and choice and all(isinstance(part, str) for part in choice):
+        return PATH_SEPARATOR.join(choice)
+    if isinstance(choice, list | dict):
+        raise UnreadableError("choice is not a name", choice)
+    return choice
 
 
 def only_name(names: Iterable[str], named: str | None, kind: str) -> str | None:
@@ -69,8 +100,16 @@ def agreed(annotations: Sequence[tuple[str, T]], rules: AnnotationRules) -> T:
     if rules.disagreement == "latest":
         return max(enumerate(annotations), key=lambda item: (item[1][0], item[0]))[1][1]
     if rules.disagreement == "reject" and any(annotation != first for _, annotation in annotations):
-        raise UnreadableError("annotators disagree", [annotation for _, annotation in annotations])
+        raise UnreadableError("annotators disagree", [_shown(annotation) for _, annotation in annotations])
     return first
+
+
+def _shown(annotation: Any) -> Any:
+    """Return an annotation without the parts that the recipe does not read."""
+    if not isinstance(annotation, tuple):
+        return annotation
+    parts = [part for part in annotation if part is not MISSING and part is not None]
+    return parts[0] if len(parts) == 1 else parts
 
 
 def check_relations(relations: Any, rules: AnnotationRules) -> None:

@@ -4,23 +4,33 @@ The labels themselves are read as those of a source (`recognised.READERS`).
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, Values
+from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, Values, several_labels
+from assay.corpus.documents.annotators.argilla import submitted_responses
+from assay.corpus.documents.annotators.label_studio import stored_task
 from assay.corpus.documents.annotators.recognised import READERS
-from assay.corpus.documents.values import MISSING, UnreadableError, get_path, iso_time
+from assay.corpus.documents.fields import AnnotationRules
+from assay.corpus.documents.values import MISSING, UnreadableError, get_path, iso_time, row_id
 
 ROW_ID = "row_id"
+PROPOSAL = "proposal"  # of the model, in documents of doccano
 # A table of tasks, in which people fill in these columns.
 TABLE = "csv"
-NEW_LABEL, NEW_ENTITIES = _CELLS = "new_label", "new_entities"
+NEW_LABEL, NEW_LABELS, NEW_ENTITIES = _CELLS = "new_label", "new_labels", "new_entities"
+# A question for records of Argilla that must be answered where all others may be left open, and its options.
+REVIEW = "reviewed"
+REVIEWED, UNSURE = "yes", "unsure"
 ENTITIES_EXAMPLE = '[[0, 4, "ORG"]]'
+LABELS_EXAMPLE = '["money", "sport"], or money; sport'
+LABEL_SEPARATOR = ";"
 # Where each tool keeps the id that a task was given, the most specific place first.
-_ID_PATHS = (f"data.{ROW_ID}", f"metadata.{ROW_ID}", f"meta.{ROW_ID}", ROW_ID)
+_ID_PATHS = (f"data.{ROW_ID}", f"task.data.{ROW_ID}", f"metadata.{ROW_ID}", f"meta.{ROW_ID}", ROW_ID)
 _AUTHORS = ("author", "annotator", "_annotator_id", "_session_id", "username")
 _TIMES = ("updated_at", "created_at", "_timestamp")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 # The tools in which nobody can tell a document that a person has looked at from any other.
 SILENT_TOOLS = ("doccano", "spacy")
 
@@ -28,7 +38,7 @@ SILENT_TOOLS = ("doccano", "spacy")
 def is_table(documents: Sequence[Values]) -> bool:
     """Return whether documents are rows of a table of tasks."""
     return bool(documents) and all(
-        ROW_ID in document and (NEW_LABEL in document or NEW_ENTITIES in document) for document in documents
+        ROW_ID in document and not document.keys().isdisjoint(_CELLS) for document in documents
     )
 
 
@@ -43,7 +53,21 @@ def read_decision(document: Values, tool: str, needs: Needs) -> AnnotatedRow | N
     Raises:
         UnreadableError: it cannot be represented, or people disagree.
     """
-    return _row_of_table(document, needs) if tool == TABLE else READERS[tool](document, needs)
+    if tool == TABLE:
+        return _row_of_table(document, needs)
+    if tool == "argilla" and (reviews := reviews_of(document)) and REVIEWED not in reviews:
+        return None
+    return READERS[tool](document, needs)
+
+
+def reviews_of(document: Values) -> list[Any]:
+    """Return the responses to the question whether somebody has reviewed a record of Argilla."""
+    return submitted_responses(document).get(REVIEW, [])
+
+
+def is_task_of_assay(document: Values) -> bool:
+    """Return whether a document carries the id of a row where tasks of `assay labels` keep it."""
+    return any(get_path(document, name) not in (MISSING, None, "") for name in _ID_PATHS)
 
 
 def decided_row(document: Values, named: str | None) -> str:
@@ -56,47 +80,85 @@ def decided_row(document: Values, named: str | None) -> str:
     Raises:
         UnreadableError: there is none.
     """
-    for name in _ID_PATHS if named is None else (named, f"data.{named}", f"metadata.{named}", f"meta.{named}"):
+    places = ("", "data.", "task.data.", "metadata.", "meta.")
+    for name in _ID_PATHS if named is None else [place + named for place in places]:
         if (value := get_path(document, name)) not in (MISSING, None, ""):
-            return str(value)
+            return row_id(value, name)
     if named is None and isinstance(document.get("fields"), Mapping) and document.get("id"):
-        return str(document["id"])  # a record of Argilla
+        return row_id(document["id"], "id")  # a record of Argilla
     raise UnreadableError(f"{named or ROW_ID} is missing")
 
 
-def decided_by(document: Values) -> str | None:
-    """Return who decided, as the tool says; None if it does not."""
-    for annotation in reversed(_objects(document.get("annotations"))):
+def decided_by(document: Values, rules: AnnotationRules) -> str | None:
+    """Return who made the decision that counts, as the tool says; None if it does not."""
+    for annotation in _submitted(document, rules):
         if (person := _person(annotation.get("completed_by"))) is not None:
             return person
-    responses = document.get("responses")
-    for to_question in responses.values() if isinstance(responses, Mapping) else ():
-        for response in _objects(to_question):
-            if (person := _person(response.get("user_id"))) is not None:
-                return person
+    for user in _respondents(document):
+        if (person := _person(user)) is not None:
+            return person
     return next((str(document[name]) for name in _AUTHORS if document.get(name)), None)
 
 
-def decided_at(document: Values) -> datetime | None:
-    """Return when a document was decided about, as the tool says; None if it does not."""
-    annotations = _objects(document.get("annotations"))
-    for values in (*reversed(annotations), document):
-        for name in _TIMES:
-            if values.get(name) and (time := _time(values[name])) is not None:
-                return time
+def decided_at(document: Values, rules: AnnotationRules) -> datetime | None:
+    """Return when the decision that counts was made, as the tool says; None if it does not."""
+    for values in (*_submitted(document, rules), document):
+        if (time := _time_of(values)) is not None:
+            return time
     return None
 
 
+def _submitted(document: Values, rules: AnnotationRules) -> list[Values]:
+    """Return the annotations of a task that nobody has taken back, the one that counts first."""
+    submitted = [document] if stored_task(document) is not None else _objects(document.get("annotations"))
+    annotations = [one for one in submitted if not one.get("was_cancelled")]
+    if rules.disagreement == "first":
+        return annotations
+    return sorted(annotations, key=lambda one: _time_of(one) or _NEVER)[::-1]
+
+
+def _respondents(document: Values) -> Iterator[Any]:
+    """Yield the users whose responses to a record of Argilla were submitted."""
+    responses = document.get("responses")
+    if isinstance(responses, list):  # of the server: one object per user
+        yield from (one.get("user_id") for one in _objects(responses) if one.get("status") in (None, "submitted"))
+    for to_question in responses.values() if isinstance(responses, Mapping) else ():
+        yield from (one.get("user_id") for one in _objects(to_question) if one.get("status") in (None, "submitted"))
+    for name, users in document.items():
+        if name.endswith(".responses.users") and isinstance(users, list):
+            statuses = document.get(f"{name.removesuffix('.users')}.status") or [None] * len(users)
+            yield from (user for user, status in zip(users, statuses, strict=False) if status in (None, "submitted"))
+
+
+def _time_of(values: Values) -> datetime | None:
+    times = (_time(values[name]) for name in _TIMES if values.get(name))
+    return next((time for time in times if time is not None), None)
+
+
 def _row_of_table(document: Values, needs: Needs) -> AnnotatedRow | None:
-    # 0 is a class, and [] says that there are no entities.
-    label, entities = (MISSING if document.get(name) in (None, "") else document[name] for name in _CELLS)
-    if label is MISSING and entities is MISSING:
+    # 0 is a class, and [] says that there are no entities, or that no label applies.
+    label, labels, entities = (MISSING if document.get(name) in (None, "") else document[name] for name in _CELLS)
+    if label is MISSING and labels is MISSING and entities is MISSING:
         return None
-    if entities is not MISSING:
-        entities = _entities_of_cell(entities)
     return AnnotatedRow(
-        document.get("text", MISSING), label if needs.label else MISSING, entities if needs.entities else MISSING
+        document.get("text", MISSING),
+        label if needs.label else MISSING,
+        _entities_of_cell(entities) if needs.entities and entities is not MISSING else MISSING,
+        _labels_of_cell(labels) if needs.labels and labels is not MISSING else MISSING,
     )
+
+
+def _labels_of_cell(cell: Any) -> list[Any]:
+    """Return the labels of a cell: a list, also as text, or names with a separator between them."""
+    if isinstance(cell, str) and not cell.strip().startswith("["):
+        return several_labels(name.strip() for name in cell.split(LABEL_SEPARATOR) if name.strip())
+    try:
+        items = json.loads(cell) if isinstance(cell, str) else cell
+    except ValueError:
+        items = None
+    if not isinstance(items, list):
+        raise UnreadableError(f"{NEW_LABELS} is not a list like {LABELS_EXAMPLE}", cell)
+    return several_labels(items)
 
 
 def _entities_of_cell(cell: Any) -> list[dict[str, Any]]:

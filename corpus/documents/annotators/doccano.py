@@ -8,6 +8,7 @@ from assay.corpus.documents.annotators.annotated_row import (
     Values,
     check_relations,
     is_triple,
+    several_labels,
     single_class,
     triples,
 )
@@ -15,6 +16,7 @@ from assay.corpus.documents.values import MISSING, get_path
 
 TEXTS = ("text", "data")
 LABELS = ("label", "labels")
+PARTS = ("entities", "cats", *LABELS)
 OFFSETS = ("start_offset", "end_offset")
 
 
@@ -37,12 +39,17 @@ def _has_labels(document: Values) -> bool:
     )
 
 
-def read_doccano(document: Values, needs: Needs) -> AnnotatedRow:
-    """Return the row of a document.
+def read_doccano(document: Values, needs: Needs) -> AnnotatedRow | None:
+    """Return the row of a document; None if it has no class that the recipe reads, nor anything else.
+
+    doccano exports the documents that nobody has labelled, too.
 
     Raises:
         UnreadableError: it has several classes or relations.
     """
+    is_read = needs.label and needs.fields.label is None
+    if is_read and any(name in document for name in PARTS) and not any(document.get(name) for name in PARTS):
+        return None
     text = get_path(document, needs.fields.text)
     if needs.entities:
         check_relations(document.get("relations"), needs.rules)
@@ -50,15 +57,24 @@ def read_doccano(document: Values, needs: Needs) -> AnnotatedRow:
         get_path(document, "data") if text is MISSING else text,
         _class(document, needs) if needs.label else MISSING,
         _entities(document, needs) if needs.entities else MISSING,
+        _labels(document, needs) if needs.labels else MISSING,
     )
 
 
 def _class(document: Values, needs: Needs) -> Any:
-    names = ("cats", *LABELS) if needs.fields.label is None else (needs.fields.label,)
-    labels = _first(document, *names)
-    if not isinstance(labels, list):
-        return labels
-    return single_class(item for item in labels if not isinstance(item, list | dict))
+    labels = _names(document, needs.fields.label)
+    return single_class(labels) if isinstance(labels, list) else labels
+
+
+def _labels(document: Values, needs: Needs) -> Any:
+    labels = _names(document, needs.labels_field)
+    return several_labels(labels) if isinstance(labels, list) else labels
+
+
+def _names(document: Values, field: str | None) -> Any:
+    """Return the list of classes, without the spans that other projects keep under the same name."""
+    labels = _first(document, *(("cats", *LABELS) if field is None else (field,)))
+    return [item for item in labels if not isinstance(item, list | dict)] if isinstance(labels, list) else labels
 
 
 def _entities(document: Values, needs: Needs) -> Any:

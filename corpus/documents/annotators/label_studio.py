@@ -1,7 +1,7 @@
 """Tasks of Label Studio 1: JSON with annotations, and JSON-MIN or CSV, which have a column per control."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import (
@@ -11,21 +11,31 @@ from assay.corpus.documents.annotators.annotated_row import (
     agreed,
     check_relations,
     only_name,
+    several_labels,
     single_class,
 )
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path
 
 # Spans of HTML and of dialogues count offsets in an element, not in the text.
 OTHER_SPANS = ("hypertextlabels", "paragraphlabels")
+# Types of results that classify a text; a taxonomy holds paths of names, as nested choices do.
+CHOICES = ("choices", "taxonomy")
+# Results that are a class where nothing is chosen, or where the recipe names their control.
+NUMBERS = ("rating", "number")
 # Columns that Label Studio adds to the flat forms.
 ADDED = {"annotation_id", "annotator", "lead_time"}
 
 
 def is_task(document: Values) -> bool:
-    """Return whether a document has the structure of a task, in any of the three forms."""
-    if isinstance(document.get("data"), dict):
-        return isinstance(document.get("annotations"), list)
+    """Return whether a document has the structure of a task, in any of its forms."""
+    if isinstance(_data(document), dict):
+        return isinstance(_annotations(document), list)
     return len(ADDED & document.keys()) >= 2 or any(map(holds_spans, document.values()))
+
+
+def is_full_task(document: Values) -> bool:
+    """Return whether a document is a task with its annotations, as opposed to one of the flat forms."""
+    return _annotations(document) is not MISSING
 
 
 def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
@@ -34,38 +44,86 @@ def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
     Raises:
         UnreadableError: annotations disagree, or cannot be represented.
     """
-    if "annotations" not in document:
+    if not is_full_task(document):
         return _flat_row(document, needs)
-    data = document.get("data")
+    data = _data(document)
     text = get_path(data, needs.fields.text) if isinstance(data, dict) else MISSING
     if text is MISSING:
         text = get_path(document, needs.fields.text)
     annotations = [
-        (str(item.get("updated_at") or item.get("created_at") or ""), _annotation(_results(item), needs))
-        for item in _objects(document["annotations"])
-        if not item.get("was_cancelled")
+        (_time(item), _annotation(_results(item), needs)) for item in _by_person(_objects(_annotations(document)))
     ]
     if not annotations:
         return None
-    label, entities = agreed(annotations, needs.rules)
-    return AnnotatedRow(text, label, entities)
+    label, entities, labels = agreed(annotations, needs.rules)
+    return AnnotatedRow(text, label, entities, labels)
 
 
-def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any]:
-    """Return class and entities of one annotation."""
+def _annotations(document: Values) -> Any:
+    """Return the annotations of a task, which were called completions before version 1.
+
+    In the files that Label Studio writes to a cloud storage, an annotation holds its task.
+    """
+    if stored_task(document) is not None:
+        return [document]
+    return next((document[name] for name in ("annotations", "completions") if name in document), MISSING)
+
+
+def stored_task(document: Values) -> Values | None:
+    """Return the task in an annotation of a cloud storage; None for any other document."""
+    task = document.get("task")
+    return task if isinstance(task, dict) and isinstance(document.get("result"), list) else None
+
+
+def _data(document: Values) -> Any:
+    task = stored_task(document)
+    return document.get("data") if task is None else task.get("data")
+
+
+def _by_person(annotations: Iterable[Values]) -> list[Values]:
+    """Return the last annotation of each person, without those that were taken back."""
+    latest: dict[str, Values] = {}
+    for number, item in enumerate(annotations):
+        if item.get("was_cancelled") or item.get("skipped"):
+            continue
+        person = str(item.get("completed_by") or f"annotation {number}")
+        if person not in latest or _time(item) >= _time(latest[person]):
+            latest[person] = item
+    return list(latest.values())
+
+
+def _time(annotation: Values) -> str:
+    return str(annotation.get("updated_at") or annotation.get("created_at") or "")
+
+
+def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any, Any]:
+    """Return class, entities and labels of one annotation."""
     if needs.entities:
         check_relations([item for item in results if item.get("type") == "relation"], needs.rules)
-    return _class(results, needs) if needs.label else MISSING, _entities(results, needs) if needs.entities else MISSING
-
-
-def _class(results: Sequence[Values], needs: Needs) -> Any:
-    """Return the class of the text; classes of regions, which have a start, are not one."""
-    choices = [item for item in results if item.get("type") == "choices" and "start" not in _value(item)]
-    names = (str(item.get("from_name")) for item in choices)
-    name = only_name(names, needs.fields.label, "text has several classifications")
-    return single_class(
-        choice for item in choices if item.get("from_name") == name for choice in _value(item).get("choices") or ()
+    return (
+        single_class(_chosen(results, needs.fields.label)) if needs.label else MISSING,
+        _entities(results, needs) if needs.entities else MISSING,
+        several_labels(_chosen(results, needs.labels_field)) if needs.labels else MISSING,
     )
+
+
+def _chosen(results: Sequence[Values], control: str | None) -> Iterator[Any]:
+    """Yield what was chosen for the text; choices for regions, which have a start, are not for it."""
+    of_text = [item for item in results if "start" not in _value(item)]
+    choices = [item for item in of_text if item.get("type") in CHOICES]
+    if control is not None or not choices:
+        choices += [item for item in of_text if item.get("type") in NUMBERS]
+    name = only_name(map(_control, choices), control, "text has several classifications")
+    for item in choices:
+        if _control(item) == name:
+            chosen = _value(item).get(item["type"])
+            if chosen is not None:
+                yield from chosen if isinstance(chosen, list) else [chosen]
+
+
+def _control(result: Values) -> str:
+    """Return the control of a result; SDKs that follow JavaScript write it as fromName."""
+    return str(result.get("from_name", result.get("fromName")))
 
 
 def _entities(results: Sequence[Values], needs: Needs) -> list[Values]:
@@ -73,12 +131,13 @@ def _entities(results: Sequence[Values], needs: Needs) -> list[Values]:
         if item.get("type") in OTHER_SPANS:
             raise UnreadableError("span is not of plain text", item["type"])
     spans = [item for item in results if item.get("type") == "labels"]
-    names = (str(item.get("from_name")) for item in spans)
-    name = only_name(names, needs.fields.entities, "text has several kinds of spans")
-    return sorted((_span(_value(item)) for item in spans if item.get("from_name") == name), key=repr)
+    name = only_name(map(_control, spans), needs.fields.entities, "text has several kinds of spans")
+    return sorted((_span(_value(item)) for item in spans if _control(item) == name), key=repr)
 
 
 def _span(value: Values) -> dict[str, Any]:
+    if not value.get("labels"):  # marked, and left without a label
+        raise UnreadableError("span has no label", value.get("text"))
     return {
         "start": value.get("start"),
         "end": value.get("end"),
@@ -87,20 +146,31 @@ def _span(value: Values) -> dict[str, Any]:
     }
 
 
-def _flat_row(document: Values, needs: Needs) -> AnnotatedRow:
-    """Return the row of JSON-MIN or CSV. A task without spans has no column of them."""
+def _flat_row(document: Values, needs: Needs) -> AnnotatedRow | None:
+    """Return the row of JSON-MIN or CSV; None if nobody has annotated the task.
+
+    A task without spans, or without a choice, has no column of them.
+    """
+    if document.get("annotation_id", MISSING) in (None, ""):
+        return None
     return AnnotatedRow(
         get_path(document, needs.fields.text),
-        _flat_class(document, needs) if needs.label else MISSING,
+        single_class(_flat_choices(document, needs.fields.label)) if needs.label else MISSING,
         _flat_entities(document, needs) if needs.entities else MISSING,
+        several_labels(_flat_choices(document, needs.labels_field)) if needs.labels else MISSING,
     )
 
 
-def _flat_class(document: Values, needs: Needs) -> Any:
-    if needs.fields.label is None:
-        raise UnreadableError("control of the class is not named", sorted(document))
-    value = _decoded(get_path(document, needs.fields.label))
-    return single_class(value.get("choices") or ()) if isinstance(value, dict) else value
+def _flat_choices(document: Values, control: str | None) -> list[Any]:
+    """Return what was chosen: a name, an object with the names, or nothing."""
+    if control is None:
+        raise UnreadableError("control of the choices is not named", sorted(document))
+    value = _decoded(get_path(document, control))
+    if isinstance(value, dict):
+        return list(value.get("choices") or ())
+    if isinstance(value, list):  # of several regions, or the path of a nested choice
+        raise UnreadableError("choices are not of the text alone", value)
+    return [] if value is MISSING or value is None or value == "" else [value]
 
 
 def _flat_entities(document: Values, needs: Needs) -> list[Values]:
@@ -113,6 +183,12 @@ def _flat_entities(document: Values, needs: Needs) -> list[Values]:
     if not _is_spans(spans):
         raise UnreadableError("control of the spans holds none", spans)
     return [_span(span) for span in spans]
+
+
+def holds_choices(cell: Any) -> bool:
+    """Return whether a column of the flat forms holds several choices of this document."""
+    value = _decoded(cell)
+    return isinstance(value, dict) and isinstance(value.get("choices"), list)
 
 
 def holds_spans(cell: Any) -> bool:
@@ -139,7 +215,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _results(annotation: Values) -> list[Values]:
-    return list(_objects(annotation.get("result")))
+    return list(_objects(annotation.get("result") or []))
 
 
 def _value(result: Values) -> Values:

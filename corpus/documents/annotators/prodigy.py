@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, Values, check_relations, single_class
+from assay.corpus.documents.annotators.annotated_row import (
+    AnnotatedRow,
+    Needs,
+    Values,
+    check_relations,
+    several_labels,
+    single_class,
+)
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path
 
 ANSWERS = ("accept", "reject", "ignore")
@@ -30,6 +37,7 @@ def read_prodigy(document: Values, needs: Needs) -> AnnotatedRow | None:
         get_path(document, needs.fields.text),
         _class(document, needs) if needs.label else MISSING,
         _entities(document, needs) if needs.entities else MISSING,
+        _labels(document, needs) if needs.labels else MISSING,
     )
 
 
@@ -40,6 +48,15 @@ def _class(document: Values, needs: Needs) -> Any:
     if isinstance(chosen := document.get("accept"), list):
         return single_class(chosen)
     return document.get("label", MISSING)
+
+
+def _labels(document: Values, needs: Needs) -> Any:
+    """Return the chosen options. A question that was accepted is about one label, and says nothing about the others."""
+    name = needs.labels_field
+    chosen = document.get("accept", MISSING) if name is None else get_path(document, name)
+    if chosen is MISSING and "label" in document:
+        raise UnreadableError("answer is about a single label", document["label"])
+    return several_labels(chosen) if isinstance(chosen, list) else chosen
 
 
 def _entities(document: Values, needs: Needs) -> Any:

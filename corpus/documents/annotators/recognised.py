@@ -9,6 +9,7 @@ from assay.corpus.documents.annotators.doccano import is_doccano, read_doccano
 from assay.corpus.documents.annotators.label_studio import is_task, read_task
 from assay.corpus.documents.annotators.prodigy import is_prodigy, read_prodigy
 from assay.corpus.documents.annotators.spacy_examples import is_spacy, read_spacy
+from assay.corpus.errors import AssayError
 
 READERS: Mapping[str, Callable[[Values, Needs], AnnotatedRow | None]] = {
     "label_studio": read_task,
@@ -39,20 +40,49 @@ _RECOGNISERS = {
     "spacy": is_spacy,
     "argilla": is_argilla,
 }
+NEARLY_ALL = 0.9
 # Lists that show a tool by their members: empty ones may be anybody's.
 _EVIDENCE = {"doccano": ("label", "labels", "entities"), "spacy": ("entities", "ents", "cats", "annotations")}
 
 
 def recognised_format(documents: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the value of `source.format` for documents that one tool alone writes; None for any other documents."""
+    """Return the value of `source.format` for documents that one tool alone writes; None for any other documents.
+
+    A few others among them are no reason to read rejected or disputed annotations as they stand.
+    """
     if not documents:
         return None
-    formats = [name for name, recognise in _RECOGNISERS.items() if all(map(recognise, documents))]
+    counts = {name: sum(map(recognise, documents)) for name, recognise in _RECOGNISERS.items()}
+    formats = [
+        name
+        for name, count in counts.items()
+        if count == len(documents) or (name not in _EVIDENCE and count >= NEARLY_ALL * len(documents))
+    ]
     if len(formats) != 1:
         return None
     evidence = _EVIDENCE.get(formats[0])
     is_shown = evidence is None or any(document.get(name) for document in documents for name in evidence)
     return formats[0] if is_shown else None
+
+
+def check_readable(documents: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse documents of a form that is not read.
+
+    Raises:
+        AssayError: they are of one, with the remedy.
+    """
+    if documents and all(map(_is_spacy_2, documents)):
+        raise AssayError(
+            "these are training documents of spaCy 2; convert them (python -m spacy convert FILE . --converter json), "
+            "and name the .spacy file"
+        )
+
+
+def _is_spacy_2(document: Mapping[str, Any]) -> bool:
+    parts = document.get("paragraphs")
+    return (
+        isinstance(parts, list) and bool(parts) and all(isinstance(one, dict) and "sentences" in one for one in parts)
+    )
 
 
 def format_remedy(tool: str) -> str:

@@ -8,6 +8,7 @@ from assay.corpus.documents.annotators.annotated_row import (
     Needs,
     Values,
     is_triple,
+    several_labels,
     single_class,
     triples,
 )
@@ -40,6 +41,7 @@ def read_spacy(document: Values, needs: Needs) -> AnnotatedRow:
         get_path(document, needs.fields.text),
         _class(annotations, needs) if needs.label else MISSING,
         _entities(annotations, needs) if needs.entities else MISSING,
+        _labels(annotations, needs) if needs.labels else MISSING,
     )
 
 
@@ -53,7 +55,19 @@ def _class(annotations: Values, needs: Needs) -> Any:
     cats = get_path(annotations, needs.fields.label or "cats")
     if not isinstance(cats, Mapping):
         return cats
-    return single_class(name for name, score in cats.items() if isinstance(score, int | float) and score > CERTAIN)
+    return single_class(_certain(cats))
+
+
+def _labels(annotations: Values, needs: Needs) -> Any:
+    """Return the classes that apply; a text without a score of any class is not labelled."""
+    cats = get_path(annotations, needs.labels_field or "cats")
+    if not isinstance(cats, Mapping):
+        return cats
+    return several_labels(_certain(cats)) if cats else None
+
+
+def _certain(cats: Values) -> list[str]:
+    return [name for name, score in cats.items() if isinstance(score, int | float) and score > CERTAIN]
 
 
 def _entities(annotations: Values, needs: Needs) -> Any:

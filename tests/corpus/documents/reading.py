@@ -33,6 +33,25 @@ def labels_of(source: Mapping[str, Any], *documents: Values) -> list[str | None]
     return [row.label for row in rows_of(source, *documents, label=True)]
 
 
+def label_sets_of(source: Mapping[str, Any], *documents: Values) -> list[tuple[str, ...] | None]:
+    """Return the labels that apply to each row, of which none may be rejected."""
+    read = [_set_reader(source).read(Document(str(number), document)) for number, document in enumerate(documents)]
+    assert not [reject for _, rejects in read for reject in rejects]
+    return [row.labels for rows, _ in read for row in rows]
+
+
+def set_reject_of(source: Mapping[str, Any], document: Values) -> str:
+    """Return the reason for which a document gives no list of labels."""
+    examples, [(_, reason, _)] = _set_reader(source).read(Document("0", document))
+    assert not examples
+    return reason
+
+
+def _set_reader(source: Mapping[str, Any]) -> DocumentReader:
+    form = DocumentFormat.model_validate(source)
+    return DocumentReader(form, needs_label=False, needs_entities=False, needs_labels=True)
+
+
 def reject_of(source: Mapping[str, Any], document: Values, *, label: bool = False) -> str:
     """Return the reason for which a document is rejected."""
     reader = DocumentReader(DocumentFormat.model_validate(source), needs_label=label, needs_entities=not label)

@@ -226,3 +226,14 @@ def test_read_entities_names_the_longer_word_that_holds_a_name(text: str, word: 
 def test_read_entities_takes_whole_numbers_of_any_type(number: Callable[[int], object]) -> None:
     items = [{"start": number(0), "end": number(4), "label": "ORG"}]
     assert read_entities("Acme opens", items, EntityFields()) == (Entity(0, 4, "ORG"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("Zu\u0308rich grows", "Z\u00fcrich"), ("Z\u00fcrich grows", "Zu\u0308rich")]
+)
+def test_read_entities_compares_words_whatever_the_form_of_their_accents(text: str, name: str) -> None:
+    end = text.index(" ")
+    item = {"start": 0, "end": end, "label": "LOC", "text": name}
+    assert read_entities(text, [item], EntityFields()) == (Entity(0, end, "LOC"),)
+    with pytest.raises(UnreadableError, match="entity differs from the text"):
+        read_entities(text, [{**item, "text": "Zurich"}], EntityFields())

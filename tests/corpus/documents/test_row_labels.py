@@ -89,10 +89,13 @@ def test_row_labels_survive_the_way_through_arrow() -> None:
     assert [example.labels for example in from_batch(chunk.batch)] == [("x",), (), None]
 
 
-def test_document_reader_refuses_a_labels_head_without_a_field_or_with_a_tool() -> None:
+def test_document_reader_refuses_a_labels_head_without_a_field_or_with_columns_of_a_tool() -> None:
     with pytest.raises(AssayError, match=r"name their field in source\.fields\.labels"):
         DocumentReader(DocumentFormat(), **NEEDS)
     with pytest.raises(AssayError, match=r"name their field in source\.parse\.labels"):
         DocumentReader(DocumentFormat(format="parse"), **NEEDS)
-    with pytest.raises(AssayError, match=r"source\.format is doccano, of which the labels head cannot read"):
-        DocumentReader(DocumentFormat.model_validate({"format": "doccano", "fields": {"labels": "label"}}), **NEEDS)
+    columns = {"format": "doccano", "fields": {"labels": ["a", "b"]}}
+    with pytest.raises(
+        AssayError, match=r"labels is \['a', 'b'\], but source\.format doccano has no columns of 0 and 1"
+    ):
+        DocumentReader(DocumentFormat.model_validate(columns), **NEEDS)

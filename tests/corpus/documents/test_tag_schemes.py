@@ -144,3 +144,9 @@ def test_scheme_of_says_what_io_cannot_express() -> None:
     decoder.entities("a b", ["a", "b"], [0, 2], ["ORG", "O"])
 
     assert scheme_of(decoder.marks) == "IO, in which adjacent entities of one type are read as one"
+
+
+def test_tags_with_an_underscore_are_no_bare_types() -> None:
+    # As types of the scheme IO, B_ORG and I_ORG would be two of them.
+    with pytest.raises(UnreadableError, match="tag is neither O nor PREFIX-TYPE: B_ORG"):
+        TagDecoder().entities("Acme", ["Acme"], [0], ["B_ORG"])

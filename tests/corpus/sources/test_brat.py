@@ -7,7 +7,7 @@ from assay.corpus.documents.fields import DocumentFormat, Fields
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, from_batch
-from assay.corpus.sources.files import iter_rows, read_files
+from assay.corpus.sources.files import find_files, iter_rows, read_files
 from assay.corpus.sources.recognition import describe_file
 
 TEXT = "Aspirin 😀 helps\r\nAnna."
@@ -81,3 +81,51 @@ def test_brat_rows_refuse_broken_lines_and_missing_texts(tmp_path: Path) -> None
     (folder / "one.txt").unlink()
     with pytest.raises(AssayError, match=r"one\.ann has no text beside it; put one\.txt there, or remove it"):
         list(iter_rows(folder))
+
+
+def test_brat_rows_join_the_pieces_of_an_entity_that_goes_over_a_line(tmp_path: Path) -> None:
+    # brat splits it at the line end, and writes a space there
+    folder = write(tmp_path / "drugs", "Acetyl\nsalicylic acid helps.", "T1\tDRUG 0 6;7 21\tAcetyl salicylic acid\n")
+
+    [(_, one), _] = list(iter_rows(folder))
+
+    assert not isinstance(one, InvalidRow)
+    assert one["entities"] == [{"start": 0, "end": 21, "label": "DRUG", "text": "Acetyl\nsalicylic acid"}]
+
+
+def test_brat_rows_take_a_space_for_the_line_end_of_an_entity(tmp_path: Path) -> None:
+    folder = write(tmp_path / "drugs", "Acetyl\nsalicylic acid helps.", "T1\tDRUG 0 21\tAcetyl salicylic acid\n")
+
+    [(_, one), _] = list(iter_rows(folder))
+
+    assert not isinstance(one, InvalidRow)
+    assert one["entities"][0]["text"] == "Acetyl\nsalicylic acid"
+
+
+@pytest.mark.parametrize(("start", "text"), [(0, "Aspirin helps"), (1, "\ufeffAspirin helps")])
+def test_brat_rows_count_the_mark_of_a_text_where_its_offsets_do(tmp_path: Path, start: int, text: str) -> None:
+    folder = write(tmp_path / "drugs", "\ufeffAspirin helps", f"T1\tDRUG {start} {start + 7}\tAspirin\n")
+
+    [(_, one), _] = list(iter_rows(folder))
+
+    assert not isinstance(one, InvalidRow)
+    assert (one["text"], one["entities"][0]["text"]) == (text, "Aspirin")
+
+
+def test_brat_notes_count_texts_without_annotations(tmp_path: Path) -> None:
+    folder = write(tmp_path / "drugs", "Aspirin helps", "T1\tDRUG 0 7\tAspirin\n")
+    (folder / "three.txt").write_text("Nobody has annotated this.")
+
+    assert str(describe_file(folder)) == "brat folder (.txt, .ann), 2 documents, 1 text without annotations left out"
+
+
+def test_folders_of_brat_named_after_splits_are_splits(tmp_path: Path) -> None:
+    for name in ("train", "dev", "test"):
+        (tmp_path / "corpus").mkdir(exist_ok=True)
+        write(tmp_path / "corpus" / name, "Aspirin helps", "T1\tDRUG 0 7\tAspirin\n")
+
+    documents = list(read_files(find_files({str(tmp_path / "corpus"): "all"})))
+
+    assert [getattr(document, "split_name", None) for document in documents] == (
+        ["validation"] * 2 + ["test"] * 2 + ["train"] * 2
+    )

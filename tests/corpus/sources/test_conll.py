@@ -125,3 +125,13 @@ def test_read_files_groups_sentences_by_their_document(tmp_path: Path) -> None:
     named = DocumentFormat.model_validate({"format": "tokens", "fields": {"group": "tags.9", "slices": {"s": "$part"}}})
     [row], _ = DocumentReader(named, needs_label=False, needs_entities=False).read(documents[0])  # type: ignore[arg-type]
     assert row.group is None
+
+
+def test_conll_rows_skip_a_line_of_column_names(tmp_path: Path) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text("token\ttag\nEU\tB-ORG\n\nPeter\tB-PER\n")
+
+    assert list(iter_rows(path)) == [
+        (2, {"tokens": ["EU"], "tags": ["B-ORG"]}),
+        (4, {"tokens": ["Peter"], "tags": ["B-PER"]}),
+    ]

@@ -27,6 +27,9 @@ def recognise(text: str, *, required: bool = False, **columns: int) -> ConllLayo
         ("0\tEU\tB-ORG\n1\trejects\tO\n", ConllLayout(width=3, columns={"tokens": 1, "tags": 2}, tabs=True)),
         ("1\tEU\tB-ORG\tO\n2\tso\tO\tO\n", ConllLayout(width=4, columns={"tokens": 1, "tags": 2}, tabs=True)),
         ("1\tEU\tNNP\tB-ORG\n", ConllLayout(width=4, columns={"tokens": 1, "tags": 3}, tabs=True)),
+        # Tags before other columns, as in Universal NER, and a tab at the end of each line.
+        ("1\tEU\tB-ORG\t-\tanna\n", ConllLayout(width=5, columns={"tokens": 1, "tags": 2}, tabs=True)),
+        ("EU\tB-ORG\t\nso\tO\t\n", ConllLayout(width=3, columns={"tokens": 0, "tags": 1}, tabs=True)),
         # Numbers that are words: they begin with another one, or there are two columns.
         ("1 O\n2 O\n", LAYOUT),
         # Tags without prefixes, and tags in the first column.
@@ -36,7 +39,7 @@ def recognise(text: str, *, required: bool = False, **columns: int) -> ConllLayo
     ],
 )
 def test_recognise_conll_finds_tokens_and_tags(text: str, layout: ConllLayout) -> None:
-    assert recognise(text) == layout
+    assert recognise(text, required=True) == layout
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "-DOCSTART- -X- O\n", "# comment\n", "hello\nworld\n", "text,label\n"])
@@ -106,3 +109,28 @@ def test_is_comment_leaves_hash_signs_with_a_tag_to_the_sentence(line: str, comm
 
 def test_is_comment_takes_any_tag_where_tags_have_no_prefix() -> None:
     assert not is_comment("# ORG", LAYOUT.model_copy(update={"has_tags": False}))
+
+
+def test_recognise_conll_skips_a_line_of_names_above_sentences() -> None:
+    sentences = "EU\tB-ORG\nrejects\tO\n\nSo\tO\n"
+    layout = recognise("token\ttag\n" + sentences)
+    assert layout == ConllLayout(width=2, columns={"tokens": 0, "tags": 1}, tabs=True, header=True)
+    assert recognise("word\tner\r\n" + sentences.replace("\n", "\r\n")) == layout
+    # A table of words without sentences is none, and neither is one whose first word is like a name.
+    assert recognise("token\ttag\nEU\tB-ORG\nrejects\tO\n") is None
+    assert recognise("word\tO\nEU\tB-ORG\n\nSo\tO\n") == ConllLayout(
+        width=2, columns={"tokens": 0, "tags": 1}, tabs=True
+    )
+
+
+UNIVERSAL = "# sent_id = s1\n1-2\tzum\t_\t_\t_\t_\t_\t_\t_\t_\n1\tzu\tzu\tADP\t_\t_\t0\tr\t_\t_\n"
+
+
+@pytest.mark.parametrize("misc", ["_", "NER=B-ORG|SpaceAfter=No"])
+def test_recognise_conll_refuses_universal_dependencies_without_a_column_of_tags(misc: str) -> None:
+    text = f"{UNIVERSAL}2\tdem\tder\tDET\t_\t_\t0\tr\t_\t{misc}\n"
+    with pytest.raises(AssayError, match=r"rows\.conll is CoNLL-U, which has no column of tags; write the word, a tab"):
+        recognise(text)
+    columns = recognise(text, required=True, tokens=2)  # those of the user count
+    assert columns is not None
+    assert columns.columns == {"tokens": 1}

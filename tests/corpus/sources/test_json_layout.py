@@ -45,6 +45,20 @@ def test_recognise_json_decides_by_the_content(name: str, text: str, layout: obj
         ("rows.json", '{"text": "a", "entities": [{"start": 0}]}', JsonLayout(form="object", rows="entities")),
         ("ROWS.JSON.GZ", '{"n": 1, "data": [{"text": "a"}]}', JsonLayout(form="object", rows="data")),
         ("rows.json", '{"text": "a", "stars": 5}', LINES),
+        (
+            "nlu.json",
+            '{"nlu": {"examples": [{"text": "a"}], "regex": []}}',
+            JsonLayout(form="object", rows="nlu.examples"),
+        ),
+        # A document of an annotation tool is a row, whatever lists it holds.
+        ("task.json", '{"id": 1, "data": {"text": "a"}, "annotations": [{"result": []}]}', SEQUENCE),
+        ("task.json", '{\n"text": "a",\n"spans": [{"start": 0}],\n"answer": "accept"\n}\n', SEQUENCE),
+        # Pairs of spaCy, of which a tool leaves some empty.
+        (
+            "all.json",
+            '{"classes": ["ORG"], "annotations": [null, ["a", {"entities": []}]]}',
+            JsonLayout(form="object", rows="annotations"),
+        ),
         # Damaged lines stay lines where the name says so, or most of them begin like one.
         ("rows.jsonl", 'damaged\n{"text": "a"}\n', LINES),
         ("rows.jsonl", '{"text": \n{"text": "b"}\n', LINES),

@@ -210,3 +210,19 @@ def test_describe_file_decides_by_the_first_rows_of_a_large_file(tmp_path: Path)
     assert describe(tmp_path, "a.csv", text.encode()) == "CSV, separator ';'"
     assert describe(tmp_path, "a.json", json.dumps([{"text": "a" * 99}] * 9_999).encode()) == "JSON array"
     assert describe(tmp_path, "a.jsonl", json.dumps({"text": "a" * 99_999}).encode()) == "JSON lines"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("__label__good A fine radio\n", "is a file of fastText; export JSON lines, or write the label, a tab"),
+        ("#begin document (a); part 000\na 0 0 EU NN * - - - A (ORG) -\n", "is CoNLL-2012; write the word, a tab"),
+        ("#FORMAT=WebAnno TSV 3.3\n\n#Text=A\n1-1\t0-1\tA\t_\t\n", "is WebAnno TSV; export CoNLL 2002"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.txt", "a.tsv"])
+def test_describe_file_names_the_remedy_for_texts_that_are_not_read(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    with pytest.raises(AssayError, match=message):
+        describe(tmp_path, name, text.encode())

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.evaluation.labels.held_out_rows import HeldOutRow
 from assay.evaluation.labels.issue_tasks import find_issue_tasks
@@ -52,8 +51,6 @@ def test_tasks_propose_the_labels_without_their_faults(tmp_path: Path) -> None:
     assert "missing label: labelled without it, the model says money (0.97)" in task.reason
 
     names = LabelNames(classes=[], entity_types=[], row_labels=NAMES)
-    with pytest.raises(AssayError, match="use --format csv"):
-        write_tasks([task], tmp_path / "tasks.json", "label-studio", names, "models:/m/1")
     [path] = write_tasks([task], tmp_path / "tasks.csv", "csv", names, "models:/m/1")
     with path.open(newline="") as file:
         [row] = csv.DictReader(file)

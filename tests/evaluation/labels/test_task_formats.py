@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from assay.corpus.documents.annotators.decisions import REVIEW, REVIEWED, UNSURE
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.entity import Entity
+from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Overlay, added_id
 from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
@@ -21,7 +24,7 @@ NAMES = LabelNames(classes=["bad", "good"], entity_types=["LOC", "ORG"])
 TEXT = "😀 Globex buys land in Rome"
 GIVEN, PROPOSED = (Entity(2, 8, "ORG"),), (Entity(2, 8, "ORG"), Entity(22, 26, "LOC"))
 ROW = Example("r1", TEXT, label="bad", entities=GIVEN)
-RULES = ReadingRules(label=True, entities=True, classes={"good", "bad"}, entity_types={"ORG", "LOC"}, author="ben")
+RULES = ReadingRules(heads=("sentence", "tokens"), classes={"good", "bad"}, entity_types={"ORG", "LOC"}, author="ben")
 Read = list[Any]
 
 
@@ -53,7 +56,8 @@ def annotated(task_format: str, content: str) -> str:
     if task_format == "csv":
         rows = list(csv.DictReader(io.StringIO(content)))
         for row in rows:
-            row["new_label"], row["new_entities"] = row["proposed_label"], row["proposed_entities"]
+            for name in [name for name in row if name.startswith("proposed_")]:
+                row[name.replace("proposed", "new")] = row[name]
         file = io.StringIO()
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -71,10 +75,14 @@ def accept_in_label_studio(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def accept_in_argilla(record: Mapping[str, Any]) -> dict[str, Any]:
     responses = {name: [{"value": one["value"], "user_id": "anna"}] for name, one in record["suggestions"].items()}
-    return {**record, "status": "completed", "responses": responses}
+    reviewed = {} if "label" in responses else {REVIEW: [{"value": REVIEWED, "user_id": "anna"}]}
+    return {**record, "status": "completed", "responses": {**responses, **reviewed}}
 
 
 def accept_in_doccano(record: Mapping[str, Any]) -> dict[str, Any]:
+    if "label" in record:
+        names = record["proposal"].split(", ") if record["proposal"] != "no label" else []
+        return {"id": 7, **record, "label": names}
     return {"id": 7, **record, "entities": [[2, 8, "ORG"], [22, 26, "LOC"]], "cats": ["good"]}
 
 
@@ -204,3 +212,140 @@ def test_label_studio_counts_offsets_as_a_browser_and_gets_an_interface(tmp_path
     interface = (tmp_path / "tasks-interface.xml").read_text(encoding="utf-8")
     assert '<Choice value="good"/>' in interface
     assert '<Label value="ORG"/>' in interface
+
+
+TOPICS = LabelNames(classes=[], entity_types=[], row_labels=["money", "sport", "weather"])
+TOPIC_ROW = Example("r1", TEXT, labels=("weather",))
+TOPIC_RULES: dict[str, Any] = {"heads": ("labels",), "row_labels": set(TOPICS.row_labels)}
+
+
+def topic_task(*proposed: str, **changes: Any) -> LabelTask:
+    of_topics = {"label": None, "entities": None, "proposed_label": None, "proposed_entities": None}
+    return task(**{**of_topics, "labels": ("weather",), "proposed_labels": proposed, **changes})
+
+
+def write_topics(folder: Path, task_format: TaskFormat, *tasks: LabelTask, accepted: bool) -> Path:
+    path = folder / {"csv": "tasks.csv", "doccano": "t.jsonl", "prodigy": "t.jsonl"}.get(task_format, "tasks.json")
+    write_tasks(tasks, path, task_format, TOPICS, MODEL)
+    if accepted:
+        path.write_text(annotated(task_format, path.read_text(encoding="utf-8")), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("proposed", [("money", "sport"), ("sport",), ()])
+@pytest.mark.parametrize("task_format", TASK_FORMATS)
+def test_accepted_sets_of_labels_come_back_as_corrections(
+    tmp_path: Path, task_format: TaskFormat, proposed: tuple[str, ...]
+) -> None:
+    path = write_topics(tmp_path, task_format, topic_task(*proposed), accepted=True)
+
+    returned = read_back(path, TOPIC_ROW, **TOPIC_RULES)
+
+    assert returned.rejected == []
+    (correction,) = returned.corrections
+    assert (correction.id, correction.decision, correction.labels) == ("r1", "corrected", proposed)
+
+
+@pytest.mark.parametrize("task_format", TASK_FORMATS)
+def test_sets_of_labels_that_are_left_change_nothing(tmp_path: Path, task_format: TaskFormat) -> None:
+    path = write_topics(tmp_path, task_format, topic_task("weather"), accepted=True)
+
+    returned = read_back(path, TOPIC_ROW, **TOPIC_RULES)
+
+    assert [(one.decision, one.labels) for one in returned.corrections] == (
+        [] if task_format == "doccano" else [("confirmed", None)]
+    )
+    assert returned.rejected == []
+
+
+@pytest.mark.parametrize("task_format", ["doccano", "csv", "argilla"])
+def test_suggested_rows_that_nobody_has_labelled_are_not_added(tmp_path: Path, task_format: TaskFormat) -> None:
+    new = topic_task("sport", id=added_id(TEXT), labels=None)
+    path = write_topics(tmp_path, task_format, new, accepted=False)
+
+    returned = read_back(path, **TOPIC_RULES)
+
+    assert (returned.corrections, returned.rejected, returned.undecided) == ([], [], 1)
+
+
+@pytest.mark.parametrize("task_format", TASK_FORMATS)
+def test_sets_of_labels_of_suggested_rows_become_rows(tmp_path: Path, task_format: TaskFormat) -> None:
+    new = topic_task("money", "sport", id=added_id(TEXT), labels=None)
+    path = write_topics(tmp_path, task_format, new, accepted=True)
+
+    (added,) = read_back(path, **TOPIC_RULES).corrections
+
+    assert (added.decision, added.labels, added.added and added.added.text) == ("added", ("money", "sport"), TEXT)
+
+
+def test_a_record_that_somebody_is_unsure_of_is_undecided(tmp_path: Path) -> None:
+    path = write_topics(tmp_path, "argilla", topic_task("sport"), accepted=True)
+    (record,) = json.loads(path.read_text(encoding="utf-8"))
+    record["responses"][REVIEW][0]["value"] = UNSURE
+    path.write_text(json.dumps([record]), encoding="utf-8")
+
+    returned = read_back(path, TOPIC_ROW, **TOPIC_RULES)
+
+    assert (returned.corrections, returned.undecided) == ([], 1)
+
+
+def test_labels_that_no_row_has_are_accepted_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "done.csv"
+    path.write_text(f"row_id,text,new_labels\nr1,{TEXT},sport; politics\n", encoding="utf-8")
+
+    reason = "label is none of the recipe (--new-labels accepts it): politics"
+    assert read_back(path, TOPIC_ROW, **TOPIC_RULES).rejected == [("r1", reason)]
+    (correction,) = read_back(path, TOPIC_ROW, **{**TOPIC_RULES, "row_labels": None}).corrections
+    assert correction.labels == ("politics", "sport")
+
+
+BOTH = LabelNames(classes=["bad", "good"], entity_types=[], row_labels=["money", "sport"])
+
+
+@pytest.mark.parametrize("task_format", ["label-studio", "argilla", "csv"])
+def test_a_class_and_several_labels_come_back_apart(tmp_path: Path, task_format: TaskFormat) -> None:
+    path = tmp_path / ("tasks.csv" if task_format == "csv" else "tasks.json")
+    row = Example("r1", TEXT, label="bad", labels=("sport",))
+    both = topic_task("money", "sport", label="bad", proposed_label="good", labels=("sport",))
+    write_tasks([both], path, task_format, BOTH, MODEL)
+    path.write_text(annotated(task_format, path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    (correction,) = read_back(path, row, heads=("sentence", "labels"), row_labels={"money", "sport"}).corrections
+
+    assert (correction.label, correction.labels) == ("good", ("money", "sport"))
+
+
+@pytest.mark.parametrize("task_format", ["doccano", "prodigy"])
+def test_tools_with_one_list_of_classes_take_no_class_beside_labels(tmp_path: Path, task_format: TaskFormat) -> None:
+    path = tmp_path / "tasks.jsonl"
+    with pytest.raises(AssayError, match=f"--format {task_format}: it keeps one list of classes per text, and models:"):
+        write_tasks([topic_task("sport")], path, task_format, BOTH, MODEL)
+    assert not path.exists()
+
+
+def test_tools_are_asked_for_any_number_of_labels(tmp_path: Path) -> None:
+    write_topics(tmp_path, "label-studio", topic_task("sport"), accepted=False)
+    interface = (tmp_path / "tasks-interface.xml").read_text(encoding="utf-8")
+    assert '<Choices name="labels" toName="text" choice="multiple">' in interface
+    path = write_topics(tmp_path, "prodigy", topic_task("sport"), accepted=False)
+    example = json.loads(path.read_text(encoding="utf-8"))
+    assert (example["accept"], example["config"]) == (["sport"], {"choice_style": "multiple"})
+    assert [option["id"] for option in example["options"]] == TOPICS.row_labels
+
+
+def test_a_project_of_the_recipes_own_tool_is_read_as_its_source(tmp_path: Path) -> None:
+    # Given a project with two controls, that the recipe itself reads,
+    path = tmp_path / "export.json"
+    choices = [
+        {"type": "choices", "from_name": name, "to_name": "text", "value": {"choices": chosen}}
+        for name, chosen in (("tone", ["good"]), ("mood", ["calm"]))
+    ]
+    record = {"id": 1, "data": {"article": TEXT, "key": "r1"}, "annotations": [{"result": choices}]}
+    path.write_text(json.dumps([record]), encoding="utf-8")
+    source = DocumentFormat.model_validate(
+        {"format": "label_studio", "fields": {"text": "article", "label": "tone", "id": "data.key"}}
+    )
+    row = Example("r1", TEXT, label="bad")
+    # then a corrected export of it is read by the same fields.
+    (correction,) = read_back(path, row, heads=("sentence",), source=source, id_field="key").corrections
+    assert correction.label == "good"

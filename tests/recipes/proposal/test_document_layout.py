@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -78,3 +79,42 @@ def test_find_layout_takes_no_field_for_the_text_that_has_another_use() -> None:
     documents = [{"text": f"Acme opens plant {row}", "label": ("a", "b")[row % 2]} for row in range(40)]
     with pytest.raises(AssayError, match=r"^no field holds texts"):
         find_layout(documents, Choices(label="text"))
+
+
+def test_find_layout_tells_why_objects_are_no_entities() -> None:
+    wrong = {"start": 40, "end": 44, "label": "ORG", "text": "Acme"}
+    documents = [{"text": f"Acme opens plant {number}", "entities": [wrong]} for number in range(20)]
+
+    with pytest.raises(AssayError) as error:
+        find_layout(documents, Choices())
+
+    assert str(error.value).endswith(
+        "; entities holds objects that cannot be read as entities: entity lies outside the text: 40:44 in 18 "
+        "characters; "
+        "count offsets in characters with the end exclusive, or set source.entity.end_inclusive: true or offset_unit"
+    )
+
+
+def test_find_layout_tells_what_a_table_of_words_needs() -> None:
+    words = [{"Word": word, "POS": "NN", "Tag": tag} for word, tag in (("EU", "B-org"), ("rejects", "O")) * 10]
+
+    with pytest.raises(AssayError, match="Tag holds tags, so each row is a word: write lists of words and tags"):
+        find_layout(words, Choices())
+
+
+def test_find_layout_names_the_remedy_for_training_documents_of_spacy_2() -> None:
+    sentence = {"tokens": [{"id": 0, "orth": "Acme", "ner": "U-ORG"}], "brackets": []}
+    documents = [{"id": number, "paragraphs": [{"raw": "Acme", "sentences": [sentence]}]} for number in range(20)]
+
+    with pytest.raises(AssayError, match="these are training documents of spaCy 2; convert them"):
+        find_layout(documents, Choices())
+
+
+def test_find_layout_tells_which_lists_are_no_entities() -> None:
+    documents = [{"text": f"Acme opens plant {number}", "entities": [[0, 4, "ORG", "Q1"]]} for number in range(20)]
+
+    message = (
+        "; entities holds lists other than [start, end, label], such as [[0, 4, 'ORG', 'Q1']]: write those, or objects"
+    )
+    with pytest.raises(AssayError, match=re.escape(message)):
+        find_layout(documents, Choices())

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from assay.corpus.documents.fields import EntityFields
-from assay.recipes.proposal.entity_layout import entity_settings
+from assay.recipes.proposal.entity_layout import entity_settings, why_unread
 
 TEXT = "Acme opens a plant in New York today"
 
@@ -36,6 +36,25 @@ def settings(*items: dict[str, Any]) -> EntityFields | None:
 )
 def test_entity_settings(item: dict[str, Any], layout: dict[str, Any] | None) -> None:
     assert settings(item) == (None if layout is None else EntityFields.model_validate(layout))
+
+
+@pytest.mark.parametrize(("start", "end", "unit"), [(2, 6, None), (3, 7, "utf16"), (5, 9, "bytes")])
+def test_entity_settings_find_what_offsets_count_by_the_words(start: int, end: int, unit: str | None) -> None:
+    item = {"start": start, "end": end, "label": "ORG", "text": "Acme"}
+    layout = entity_settings([("😀 Acme grows", [item])], {})
+    assert layout == EntityFields.model_validate({"offset_unit": unit} if unit else {})
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"start": 22, "end": 3000, "label": "LOC"}, "entity lies outside the text: 22:3000 in 36 characters"),
+        ({"start": 0, "end": 4, "label": "ORG", "text": "Globex"}, "entity differs from the text: 'Globex' against"),
+        ({"relation": "owns"}, "entity.text is missing"),
+    ],
+)
+def test_why_unread_tells_the_reason_of_the_first_entity(item: dict[str, Any], reason: str) -> None:
+    assert why_unread([(TEXT, [item])]).startswith(reason)
 
 
 def test_entity_settings_of_an_entity_without_type() -> None:

@@ -1,3 +1,5 @@
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -58,3 +60,19 @@ def test_find_layout_reads_the_labels_that_the_user_names() -> None:
         find_layout(rows, Choices(labels="other"))
     with pytest.raises(AssayError, match="marks holds neither lists nor 0 and 1"):
         find_layout(rows, Choices(labels="a,marks"))
+
+
+def test_find_layout_reads_the_cells_of_doccano_tables() -> None:
+    layout = find_layout(documents(label=["#".join(topics or ["none"]) for topics in TOPICS]), Choices())
+    assert (layout.heads, layout.format.fields.labels, layout.format.label_separator) == (("labels",), "label", "#")
+    # A name that ends with the separator is one.
+    languages = find_layout(documents(label=["C#", "Java", "F#", "C"] * 10), Choices())
+    assert (languages.heads, languages.format.fields.label) == (("sentence",), "label")
+
+
+@pytest.mark.parametrize("write", [str, json.dumps])
+def test_find_layout_reads_cells_with_lists(write: Callable[[list[str]], str]) -> None:
+    cells = documents(topics=[write(topics) for topics in TOPICS])
+    for choices in (Choices(), Choices(labels="topics")):
+        layout = find_layout(cells, choices)
+        assert (layout.format.fields.labels, layout.format.label_separator) == ("topics", None)

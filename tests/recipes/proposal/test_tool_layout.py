@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.errors import AssayError
 from assay.recipes.proposal.document_layout import find_layout
 from assay.recipes.proposal.field_roles import Choices
@@ -64,3 +65,120 @@ def test_tool_layout_says_why_nothing_can_be_read() -> None:
         "['good', 'new']; keep one class per text in the tool, or export lists of labels for a labels head "
         "(source.fields.labels)"
     )
+
+
+def labelled(tool: str, row: int) -> dict[str, Any]:
+    """Return a text with one or two topics as a tool writes it."""
+    text, topics = f"Acme opens plant {row} in Ulm", [["money", "sport"], ["sport"]][row % 2]
+    choices = {"type": "choices", "from_name": "topic", "value": {"choices": topics}}
+    flat = topics[0] if len(topics) == 1 else {"choices": topics}
+    documents: dict[str, dict[str, Any]] = {
+        "label_studio": {"id": row, "data": {"text": text}, "annotations": [{"result": [choices]}]},
+        "json_min": {"id": row, "text": text, "topic": flat, "annotator": 1, "annotation_id": row, "lead_time": 2.5},
+        "prodigy": {"text": text, "options": [], "accept": topics, "answer": "accept", "_view_id": "choice"},
+        "spacy": {"text": text, "cats": {name: float(name in topics) for name in ("money", "sport", "tech")}},
+        "argilla": {"id": f"r{row}", "fields": {"text": text}, "responses": {"topic": [{"value": topics}]}},
+        "doccano": {"id": row, "text": text, "entities": [[0, 4, "ORG"]], "cats": topics},
+    }
+    return documents[tool]
+
+
+@pytest.mark.parametrize(
+    ("tool", "heads", "labels"),
+    [
+        ("label_studio", ("labels",), None),
+        ("json_min", ("labels",), "topic"),
+        ("prodigy", ("labels",), None),
+        ("spacy", ("labels",), None),
+        ("argilla", ("labels",), None),
+        ("doccano", ("labels", "tokens"), None),
+    ],
+)
+def test_tool_layout_reads_several_labels_of_a_text(tool: str, heads: tuple[str, ...], labels: str | None) -> None:
+    documents = [labelled(tool, row) for row in range(20)]
+
+    layout = find_layout(documents, Choices())
+
+    assert layout.format.format == tool.replace("json_min", "label_studio")
+    assert (layout.heads, layout.format.fields.labels, layout.format.fields.label) == (heads, labels, None)
+
+
+def test_tool_layout_of_one_label_per_text_is_a_class() -> None:
+    documents = [labelled("prodigy", row) for row in range(1, 40, 2)]
+
+    assert find_layout(documents, Choices()).heads == ("sentence",)
+    assert find_layout(documents, Choices(labels="accept")).heads == ("labels",)
+
+
+def test_tool_layout_takes_the_controls_that_the_user_names() -> None:
+    def two(row: int) -> dict[str, Any]:
+        made = task(row)
+        topic = {"type": "choices", "from_name": "topic", "value": {"choices": [("a", "b")[row // 2 % 2]]}}
+        made["annotations"][0]["result"].append(topic)
+        return made
+
+    documents = [two(row) for row in range(20)]
+
+    assert find_layout(documents, Choices(label="topic")).format.fields.label == "topic"
+    both = find_layout(documents, Choices(label="tone", labels="topic"))
+    assert (both.heads, both.format.fields.labels) == (("sentence", "labels", "tokens"), "topic")
+    with pytest.raises(AssayError, match=r"name the control .* \(assay init: --label, --labels\)"):
+        find_layout(documents, Choices(entities=NONE))
+
+
+def test_tool_layout_settles_what_annotators_differ_about_and_leaves_out_relations() -> None:
+    differing = [task(row) for row in range(20)]
+    for one in differing:
+        one["annotations"].append({"result": []})
+        one["annotations"][0]["result"].append({"type": "relation", "from_id": "a", "to_id": "b"})
+
+    with pytest.raises(AssayError, match=r"annotators disagree|relations are not read"):
+        find_layout(differing, Choices())
+    layout = find_layout(differing, Choices(settings={"annotations": {"disagreement": "first", "relations": "ignore"}}))
+    assert layout.heads == ("sentence", "tokens")
+    assert layout.format.annotations == AnnotationRules(disagreement="first", relations="ignore")
+    with pytest.raises(AssayError, match=r"source\.annotations: these are no documents of an annotation tool"):
+        find_layout(
+            [{"text": f"row {row} of many", "label": "ab"[row % 2]} for row in range(20)],
+            Choices(settings={"annotations": {"relations": "ignore"}}),
+        )
+
+
+def test_tool_layout_takes_the_id_of_a_text_that_several_people_annotated() -> None:
+    documents = [
+        {"id": row, "text": f"Acme opens plant {row}", "tone": ("good", "bad")[row % 2], "annotator": person,
+         "annotation_id": 2 * row + person, "lead_time": 2.5}
+        for row in range(20) for person in (0, 1)
+    ]  # fmt: skip
+
+    assert find_layout(documents, Choices()).format.fields.id == "id"
+
+
+def test_tool_layout_refuses_texts_of_their_own_as_classes() -> None:
+    documents = [{"id": row, "text": f"Acme opens plant {row}", "label": [f"summary {row}"]} for row in range(20)]
+
+    with pytest.raises(AssayError, match="classes do not repeat: 20 different ones in 20 rows; name the field"):
+        find_layout(documents, Choices(entities=NONE, labels=NONE))
+
+
+def test_tool_layout_takes_a_ranking_for_no_labels() -> None:
+    ranked = [["a", "b"], ["b", "a"]]
+    documents = [
+        {
+            "id": f"r{row}",
+            "fields": {"text": f"Acme opens plant {row}"},
+            "responses": {"rank": [{"value": ranked[row % 2]}]},
+        }
+        for row in range(20)
+    ]
+
+    with pytest.raises(AssayError, match="text has several classes"):
+        find_layout(documents, Choices())
+
+
+def test_tool_layout_tells_more_than_that_a_class_is_missing() -> None:
+    html = {"type": "hypertextlabels", "from_name": "label", "value": {"start": "/p[1]", "hypertextlabels": ["ORG"]}}
+    documents = [{**task(row), "annotations": [{"result": [html]}]} for row in range(20)]
+
+    with pytest.raises(AssayError, match="span is not of plain text: hypertextlabels"):
+        find_layout(documents, Choices())

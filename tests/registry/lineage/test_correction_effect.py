@@ -13,7 +13,7 @@ from assay.evaluation.labelled_predictions import PREDICTIONS, LabelledPredictio
 from assay.registry.lineage.correction_effect import ScoreEffect, correction_effect
 from assay.registry.lineage.version_lineage import Lineage
 from assay.registry.versions import Version
-from assay.serving.engine import ScoredEntity
+from assay.serving.engine import ScoredEntity, ScoredLabel
 
 MakeLineage = Callable[..., Lineage]
 SPLIT_OF: dict[str, SplitName] = {"a": "test", "b": "test", "c": "train", "d": "validation"}
@@ -134,3 +134,49 @@ def test_score_effect_is_a_row_of_a_table() -> None:
 def test_correction_effect_counts_no_correction_that_the_source_has_come_to_hold(lineage: MakeLineage) -> None:
     corrected = lineage("1", [_row("a", "down", "up")], _prediction("a", "up", "up"))
     assert correction_effect(corrected, lineage("2", [], _prediction("a", "up", "up"))) is None
+
+
+def test_correction_effect_compares_entities_as_both_versions_were_scored(lineage: MakeLineage) -> None:
+    # Given a correction of Acme to Acme-Corp, of which the tokenizer makes one word,
+    name, word = Entity(0, 4, "ORG"), Entity(0, 9, "ORG")
+    found = ScoredEntity(0, 9, "ORG", 0.9)
+    scored = LabelledPrediction("a", None, None, (), (word,), (found,), 9, False, {})
+    row = CorrectedRow(
+        id="a", before=Labels(entities=(Entity(0, 3, "ORG"),)), after=Labels(entities=(name,)), author="anna",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    # then nothing has changed for models that read whole words,
+    assert correction_effect(lineage("1", [], scored), lineage("2", [row], scored)) is None
+    # and where something has, the predictions are compared with whole words, too.
+    elsewhere = (Entity(10, 14, "ORG"),)
+    other = LabelledPrediction("a", None, None, (), elsewhere, (found,), 14, False, {})
+    effect = correction_effect(lineage("3", [], other), lineage("4", [row], scored))
+    assert effect is not None
+    assert [(one.before, one.after) for one in effect.scores] == [(0.0, 1.0), (0.0, 1.0)]
+
+
+def _labelled(name: str, gold: tuple[str, ...] | None, *predicted: str) -> LabelledPrediction:
+    applied = tuple(ScoredLabel(label, 0.9) for label in predicted)
+    return LabelledPrediction(
+        name, None, None, (), None, (), 4, False, {}, gold_labels=gold, predicted_labels=applied
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "f1"), [(("sport",), [0.0, 0.0]), ((), [0.0, 0.0]), (None, [0.0, 0.0])])
+def test_correction_effect_of_several_labels_scores_the_labels_head(
+    lineage: MakeLineage, before: tuple[str, ...] | None, f1: list[float]
+) -> None:
+    row = CorrectedRow(
+        id="a", before=Labels(labels=before), after=Labels(labels=("money",)), author="anna",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    other = _labelled("b", ("weather",))
+    first = lineage("1", [], _labelled("a", before, "money"), other)
+    second = lineage("2", [row], _labelled("a", ("money",), "money"), other)
+
+    effect = correction_effect(first, second)
+
+    assert effect is not None
+    assert [(one.version, one.head, one.rows) for one in effect.scores] == [("1", "labels", 1), ("2", "labels", 1)]
+    assert [one.before for one in effect.scores] == f1
+    assert [one.after for one in effect.scores] == [0.5, 0.5]

@@ -89,6 +89,47 @@ def test_push_creates_a_data_set_of_argilla_with_suggestions() -> None:
     )
 
 
+TOPIC_TASK = TASK.model_copy(
+    update={"label": None, "entities": None, "proposed_label": None, "proposed_entities": None,
+            "labels": ("money",), "proposed_labels": ("money", "sport")}
+)  # fmt: skip
+TOPICS = LabelNames(classes=[], entity_types=[], row_labels=["money", "sport"])
+
+
+def test_push_asks_label_studio_for_any_number_of_labels(studio: FakeServer) -> None:
+    push_tasks(server("label-studio", studio.url), [TOPIC_TASK], TOPICS, MODEL)
+
+    (created,) = studio.bodies("POST", "/api/projects/")
+    assert '<Choices name="labels" toName="text" choice="multiple">' in created["label_config"]
+    ((sent,),) = studio.bodies("POST", "/import")
+    assert [one["value"] for one in sent["predictions"][0]["result"]] == [{"choices": ["money", "sport"]}]
+
+
+@pytest.mark.parametrize(
+    ("names", "required"),
+    [
+        (NAMES, {"label": True, "entities": False}),
+        (LabelNames(classes=[], entity_types=["ORG"]), {"entities": True}),
+        (TOPICS, {"labels": False, "reviewed": True}),
+        (LabelNames(classes=["a", "b"], entity_types=[], row_labels=["c", "d"]), {"label": True, "labels": False}),
+    ],
+)
+def test_push_leaves_one_question_of_argilla_that_must_be_answered(
+    names: LabelNames, required: dict[str, bool]
+) -> None:
+    pytest.importorskip("argilla")
+    heads = {
+        "proposed_label": names.classes[0] if names.classes else None,
+        "proposed_labels": tuple(names.row_labels) if names.row_labels else None,
+        "proposed_entities": TASK.proposed_entities if names.entity_types else None,
+    }
+    # The server publishes no data set without one, and takes no list of labels without a label.
+    with FakeServer(argilla()).listening() as fake:
+        push_tasks(server("argilla", fake.url, workspace="team"), [TASK.model_copy(update=heads)], names, MODEL)
+    questions = fake.bodies("POST", "/questions")
+    assert {question["name"]: question["required"] for question in questions} == required
+
+
 def test_push_reports_a_server_that_does_not_respond_or_refuses() -> None:
     pytest.importorskip("label_studio_sdk")
     with pytest.raises(AssayError, match=r"http://127.0.0.1:\d+ is not responding"):

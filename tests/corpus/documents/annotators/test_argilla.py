@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from tests.corpus.documents.reading import counts_of, entities_of, labels_of, reject_of
+from assay.corpus.documents.annotators.argilla import is_argilla
+from tests.corpus.documents.reading import counts_of, entities_of, label_sets_of, labels_of, reject_of, set_reject_of
 
 SOURCE: dict[str, Any] = {"format": "argilla"}
 TEXT = "Globex buys land in Rome"
@@ -88,3 +89,55 @@ def test_read_argilla_asks_which_of_several_questions() -> None:
     assert reject_of(SOURCE, several, label=True) == "text has several classifications: ['sentiment', 'topic']"
     assert labels_of({**SOURCE, "fields": {"label": "topic"}}, several) == ["land"]
     assert reject_of({**SOURCE, "fields": {"label": "tone"}}, several, label=True) == "tone is missing"
+
+
+def several(*choices: list[str], **others: Any) -> dict[str, Any]:
+    """Return a record whose multi-label question has these responses."""
+    responses = {"topics": [{"value": value, "user_id": user} for value, user in zip(choices, USERS, strict=False)]}
+    return {**RECORD, "responses": {**(responses if choices else {}), **others}}
+
+
+def test_read_argilla_reads_several_labels_of_each_version() -> None:
+    flat = {**FLAT, "topics.responses": [["sport", "money"]], "topics.responses.status": ["submitted"]}
+    feedback = {**FEEDBACK, "topics": [{"user_id": USERS[0], "value": ["sport", "money"], "status": "submitted"}]}
+    server = {**SERVER, "responses": [{"values": {"topics": {"value": ["sport", "money"]}}, "status": "submitted"}]}
+    old = {**OLD, "annotation": ["sport", "money"], "multi_label": True}
+
+    read = label_sets_of(SOURCE, several(["sport", "money"]), flat, feedback, server, old)
+
+    assert read == [("money", "sport")] * 5
+
+
+def test_read_argilla_compares_labels_of_two_people_without_their_order() -> None:
+    assert label_sets_of(SOURCE, several(["sport", "money"], ["money", "sport"])) == [("money", "sport")]
+    assert set_reject_of(SOURCE, several(["sport"], ["money"])).startswith("annotators disagree: ")
+
+
+def test_read_argilla_takes_an_open_question_for_no_label_where_it_is_named() -> None:
+    answered = several(tone=[{"value": "good", "user_id": USERS[0]}])
+
+    assert label_sets_of({**SOURCE, "fields": {"labels": "topics"}}, answered, several([])) == [(), ()]
+    assert label_sets_of(SOURCE, several([])) == [()]
+    assert set_reject_of(SOURCE, answered) == "labels is missing"
+
+
+def test_read_argilla_tells_empty_lists_of_labels_from_empty_spans() -> None:
+    no_spans = several(["sport"], spans=[{"value": [], "user_id": USERS[0]}])
+    no_labels = several([], spans=[{"value": [ORG], "user_id": USERS[0]}])
+
+    assert entities_of(SOURCE, no_spans, no_labels) == [[], [("Globex", "ORG")]]
+    assert label_sets_of(SOURCE, no_spans, no_labels) == [("sport",), ()]
+    assert labels_of(SOURCE, several([], tone=[{"value": "good", "user_id": USERS[0]}])) == ["good"]
+
+
+def test_read_argilla_reads_spans_of_version_1_as_frames_hold_them() -> None:
+    assert entities_of(SOURCE, {**OLD, "annotation": [["ORG", 0, 6]]}) == [[("Globex", "ORG")]]
+
+
+def test_read_argilla_knows_records_of_version_1_that_nobody_has_answered() -> None:
+    unanswered = {**FEEDBACK, "sentiment": [], "spans": [], "spans-suggestion": None}
+    lists = {**FEEDBACK, "sentiment": {"user_id": USERS[:1], "value": ["good"], "status": ["submitted"]}}
+
+    assert is_argilla(unanswered)
+    assert counts_of(SOURCE, FEEDBACK, unanswered) == (1, 1, 0)
+    assert labels_of(SOURCE, lists) == ["good"]

@@ -19,8 +19,8 @@ from assay.corpus.documents.values import MISSING, UnreadableError
 ORG = {"start": 0, "end": 4, "label": "ORG"}
 
 
-def _needs(*, label: bool = True, entities: bool = True) -> Needs:
-    return Needs(Fields(label="label"), AnnotationRules(), label, entities)
+def _needs(*, label: bool = True, entities: bool = True, labels: bool = False) -> Needs:
+    return Needs(Fields(label="label"), AnnotationRules(), label, entities, labels)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,7 @@ def test_read_decision_of_a_table_shows_the_form_of_entities(cell: Any) -> None:
         ({"data": {"row_id": "ls"}, "row_id": "outer"}, "ls"),
         ({"metadata": {"row_id": "argilla"}, "meta": {"row_id": "prodigy"}}, "argilla"),
         ({"meta": {"row_id": 7}}, "7"),
+        ({"task": {"data": {"row_id": "stored"}}, "id": 5}, "stored"),
         ({"row_id": 0}, "0"),
         ({"data": {"row_id": ""}, "row_id": "flat"}, "flat"),
         ({"fields": {"text": "a"}, "id": "record"}, "record"),
@@ -109,14 +110,14 @@ def test_decided_row_names_the_field_that_is_missing(document: dict[str, Any], n
         ({"annotations": [{"completed_by": {"id": 3}}, {"completed_by": None}]}, "3"),
         ({"annotations": [{"completed_by": {"username": "anna", "email": ""}}]}, "anna"),
         ({"responses": {"label": [{"value": "up"}, {"user_id": "u-1"}]}}, "u-1"),
-        ({"responses": [{"user_id": "old"}], "_annotator_id": "anna"}, "anna"),
+        ({"responses": [{"user_id": "u-2"}], "_annotator_id": "anna"}, "u-2"),
         ({"annotations": 3, "annotator": 5}, "5"),
         ({"annotations": ["text"], "responses": {"label": None}}, None),
         ({"author": ""}, None),
     ],
 )
 def test_decided_by_returns_the_last_person_that_a_tool_names(document: dict[str, Any], person: str | None) -> None:
-    assert decided_by(document) == person
+    assert decided_by(document, AnnotationRules()) == person
 
 
 @pytest.mark.parametrize(
@@ -143,4 +144,59 @@ def test_decided_by_returns_the_last_person_that_a_tool_names(document: dict[str
 def test_decided_at_returns_the_time_in_utc_where_no_zone_is_named(
     document: dict[str, Any], at: datetime | None
 ) -> None:
-    assert decided_at(document) == at
+    assert decided_at(document, AnnotationRules()) == at
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ('["sport", "money"]', ["money", "sport"]),
+        ("sport; money;", ["money", "sport"]),
+        (" sport ", ["sport"]),
+        ("[]", []),
+        (["sport"], ["sport"]),
+        ([], []),
+        ("", MISSING),
+        (None, MISSING),
+    ],
+)
+def test_read_decision_of_a_table_reads_lists_of_labels(cell: Any, labels: Any) -> None:
+    row = {"row_id": "r1", "text": "Acme", "new_labels": cell, "new_label": "up"}
+    assert read_decision(row, TABLE, _needs(labels=True)) == AnnotatedRow("Acme", "up", MISSING, labels)
+
+
+@pytest.mark.parametrize("cell", ["[sport]", 7, {"sport": 1}])
+def test_read_decision_of_a_table_shows_the_form_of_labels(cell: Any) -> None:
+    with pytest.raises(
+        UnreadableError, match=re.escape('new_labels is not a list like ["money", "sport"], or money; sport')
+    ):
+        read_decision({"row_id": "r1", "text": "Acme", "new_labels": cell}, TABLE, _needs(labels=True))
+
+
+# Three submit, and ben takes his annotation back.
+SEVERAL: dict[str, Any] = {
+    "annotations": [
+        {"completed_by": "carl", "updated_at": "2026-01-01T00:00:00Z"},
+        {"completed_by": "anna", "updated_at": "2026-01-02T00:00:00Z"},
+        {"completed_by": "dora", "updated_at": "2026-01-01T12:00:00Z"},
+        {"completed_by": "ben", "updated_at": "2026-01-03T00:00:00Z", "was_cancelled": True},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "person", "day"), [("latest", "anna", 2), ("reject", "anna", 2), ("first", "carl", 1)]
+)
+def test_author_and_time_are_those_of_the_annotation_that_counts(rule: Any, person: str, day: int) -> None:
+    rules = AnnotationRules(disagreement=rule)
+    assert decided_by(SEVERAL, rules) == person
+    assert decided_at(SEVERAL, rules) == datetime(2026, 1, day, tzinfo=UTC)
+
+
+def test_author_is_one_whose_response_to_a_record_was_submitted() -> None:
+    nested = {
+        "responses": {"tone": [{"user_id": "u-1", "status": "discarded"}, {"user_id": "u-2", "status": "submitted"}]}
+    }
+    flat = {"tone.responses.users": ["u-1", "u-2"], "tone.responses.status": ["draft", "submitted"]}
+    server = {"responses": [{"user_id": "u-1", "status": "discarded"}, {"user_id": "u-2", "status": "submitted"}]}
+    assert [decided_by(record, AnnotationRules()) for record in (nested, flat, server)] == ["u-2"] * 3

@@ -2,7 +2,10 @@ from typing import Any
 
 import pytest
 
-from tests.corpus.documents.reading import entities_of, labels_of, reject_of
+from assay.corpus.documents.document_reader import DocumentReader
+from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.raw_document import Document
+from tests.corpus.documents.reading import entities_of, label_sets_of, labels_of, reject_of, set_reject_of
 
 SOURCE: dict[str, Any] = {"format": "doccano"}
 TEXT = "Globex buys land in Rome"
@@ -62,7 +65,8 @@ def test_read_doccano_leaves_out_relations_by_rule() -> None:
     ("document", "label", "reason"),
     [
         ({"text": TEXT, "label": ["a", "b"]}, True, "text has several classes: ['a', 'b']"),
-        ({"text": TEXT, "label": []}, True, "label is missing"),
+        ({"text": TEXT}, True, "label is missing"),
+        ({"text": TEXT, "entities": TRIPLES, "cats": []}, True, "label is missing"),
         ({"text": TEXT}, False, "entities is missing"),
         ({"text": TEXT, "label": [[0, 6]]}, False, "entity is not [start, end, label]: [0, 6]"),
         ({"text": TEXT, "label": [[0, 6, "A"], [3, 11, "B"]]}, False, "entities overlap: Globex and bex buys"),
@@ -72,3 +76,27 @@ def test_read_doccano_leaves_out_relations_by_rule() -> None:
 )
 def test_read_doccano_rejects_what_a_row_cannot_hold(document: dict[str, Any], label: bool, reason: str) -> None:
     assert reject_of(SOURCE, document, label=label) == reason
+
+
+def test_read_doccano_reads_several_labels() -> None:
+    documents: list[dict[str, Any]] = [
+        {"id": 7, "text": TEXT, "label": ["sport", "money"], "Comments": []},
+        {"id": 7, "text": TEXT, "labels": []},
+        {"text": TEXT, "entities": TRIPLES, "cats": ["Deal", "Land"]},
+        {"text": TEXT, "topics": ["land"], "label": ["other"]},
+    ]
+
+    assert label_sets_of(SOURCE, *documents[:3]) == [("money", "sport"), (), ("Deal", "Land")]
+    assert label_sets_of({**SOURCE, "fields": {"labels": "topics"}}, documents[3]) == [("land",)]
+    assert set_reject_of(SOURCE, {"text": TEXT}) == "labels is missing"
+    assert set_reject_of(SOURCE, {"text": TEXT, "label": "plain"}) == "labels is not a list of labels: plain"
+
+
+def test_read_doccano_leaves_out_documents_that_nobody_has_labelled() -> None:
+    reader = DocumentReader(DocumentFormat(format="doccano"), needs_label=True, needs_entities=False)
+
+    for unlabelled in ({"text": TEXT, "label": []}, {"text": TEXT, "entities": [], "cats": []}):
+        assert reader.read(Document("1", unlabelled)) == ([], [])
+    # Spans may be none on purpose, and so may be all labels of several.
+    assert entities_of(SOURCE, {"text": TEXT, "label": []}) == [[]]
+    assert label_sets_of(SOURCE, {"text": TEXT, "label": []}) == [()]

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.corpus.documents.reading import counts_of, entities_of, labels_of, reject_of, rows_of
+from assay.corpus.documents.annotators.label_studio import is_task
+from tests.corpus.documents.reading import (
+    counts_of,
+    entities_of,
+    label_sets_of,
+    labels_of,
+    reject_of,
+    rows_of,
+    set_reject_of,
+)
 
 SOURCE: dict[str, Any] = {"format": "label_studio"}
 # As Label Studio 1.13 exports a task in JSON.
@@ -102,7 +111,8 @@ FLAT: dict[str, Any] = {
 def task(*results: list[dict[str, Any]], **annotation: Any) -> dict[str, Any]:
     """Return the task with an annotation for each list of results."""
     base = TASK["annotations"][0]
-    return {**TASK, "annotations": [{**base, **annotation, "result": result} for result in results]}
+    people = [{**base, "completed_by": number, **annotation} for number in range(1, 1 + len(results))]
+    return {**TASK, "annotations": [{**one, "result": result} for one, result in zip(people, results, strict=True)]}
 
 
 def choice(*names: str, control: str = "sentiment") -> dict[str, Any]:
@@ -178,6 +188,7 @@ def test_read_task_takes_the_latest_by_time_and_not_by_place() -> None:
             False,
             "text has several kinds of spans: ['label', 'verb']",
         ),
+        ([{**span(0, 6), "value": {"start": 0, "end": 6, "text": "Globex"}}], False, "span has no label: Globex"),
         ([{"type": "relation", "from_id": "a", "to_id": "b"}], False, "relations are not read: 1 of them"),
         ([{"type": "hypertextlabels", "value": {}}], False, "span is not of plain text: hypertextlabels"),
         ([], True, "label is missing"),
@@ -206,7 +217,7 @@ def test_read_task_of_json_min() -> None:
     assert entities_of(SOURCE, FLAT, {"text": "Nothing here", "id": 2, "annotator": 1}) == [SPANS, []]
     assert labels_of(named, FLAT, {**FLAT, "sentiment": {"choices": ["bad"]}}) == ["good", "bad"]
     assert reject_of(named, {**FLAT, "sentiment": {"choices": ["a", "b"]}}, label=True).startswith("text has several")
-    assert reject_of(SOURCE, FLAT, label=True).startswith("control of the class is not named: ['annotation_id', ")
+    assert reject_of(SOURCE, FLAT, label=True).startswith("control of the choices is not named: ['annotation_id', ")
     assert reject_of({**SOURCE, "fields": {"entities": "sentiment"}}, FLAT) == "control of the spans holds none: good"
 
 
@@ -218,3 +229,114 @@ def test_read_task_of_csv() -> None:
     assert labels_of({**SOURCE, "fields": {"label": "sentiment"}}, cells) == ["good"]
     assert reject_of({**SOURCE, "fields": {"label": "sentiment"}}, several, label=True).startswith("text has several")
     assert reject_of({**SOURCE, "fields": {"entities": "label"}}, {**cells, "label": "[{"}).startswith("control of the")
+
+
+def test_read_task_reads_several_labels_of_a_text() -> None:
+    several = task([choice("sport", "money"), span(0, 6, "ORG")])
+
+    assert label_sets_of(SOURCE, several, task([span(0, 6, "ORG")]), task([])) == [("money", "sport"), (), ()]
+    assert label_sets_of(SOURCE, {**TASK, "annotations": [{"result": None}]}) == [()]
+    assert label_sets_of({**SOURCE, "label_map": {"sport": "games"}}, several) == [("games", "money")]
+    assert label_sets_of(
+        {**SOURCE, "fields": {"labels": "topic"}}, task([choice("a"), choice("b", control="topic")])
+    ) == [("b",)]
+
+
+def test_read_task_takes_the_order_of_choices_for_no_disagreement() -> None:
+    agreed = task([choice("sport", "money")], [choice("money", "sport")])
+
+    assert label_sets_of(SOURCE, agreed) == [("money", "sport")]
+    assert set_reject_of(SOURCE, task([choice("sport")], [choice("sport", "money")])).startswith(
+        "annotators disagree: "
+    )
+
+
+def test_read_task_reads_controls_that_are_named_in_another_case() -> None:
+    results = [span(0, 6, "ORG"), choice("good")]
+    camel = [{**result, "fromName": result["from_name"]} for result in results]
+    for result in camel:
+        del result["from_name"]
+
+    assert entities_of(SOURCE, task(camel)) == [[("Globex", "ORG")]]
+    assert labels_of({**SOURCE, "fields": {"label": "sentiment"}}, task(camel)) == ["good"]
+
+
+def test_read_task_takes_a_rating_for_a_class_where_nothing_is_chosen() -> None:
+    rating = {"value": {"rating": 4}, "from_name": "stars", "to_name": "text", "type": "rating"}
+
+    assert labels_of(SOURCE, task([rating]), task([rating, choice("good")])) == ["4", "good"]
+    assert labels_of({**SOURCE, "fields": {"label": "stars"}}, task([rating, choice("good")])) == ["4"]
+
+
+def test_read_task_reads_an_annotation_that_holds_its_task() -> None:
+    # as Label Studio writes it to a cloud storage
+    annotation = {**TASK["annotations"][0], "task": {"id": 1, "data": TASK["data"]}}
+
+    assert is_task(annotation)
+    assert entities_of(SOURCE, annotation) == [SPANS]
+
+
+@pytest.mark.parametrize(("kind", "key"), [("choices", "choices"), ("taxonomy", "taxonomy")])
+def test_read_task_names_nested_choices_by_their_path(kind: str, key: str) -> None:
+    def nested(*paths: list[str]) -> dict[str, Any]:
+        return task([{"value": {key: list(paths)}, "from_name": "topic", "to_name": "text", "type": kind}])
+
+    assert labels_of(SOURCE, nested(["sport", "tennis"])) == ["sport/tennis"]
+    assert label_sets_of(SOURCE, nested(["sport", "tennis"], ["money"])) == [("money", "sport/tennis")]
+
+
+def test_read_task_rejects_choices_that_are_no_names() -> None:
+    broken = task([{"value": {"choices": [{"id": 1}]}, "from_name": "topic", "type": "choices"}])
+
+    assert reject_of(SOURCE, broken, label=True) == "choice is not a name: {'id': 1}"
+    assert set_reject_of(SOURCE, broken) == "choice is not a name: {'id': 1}"
+
+
+def test_read_task_reads_several_labels_of_json_min_and_csv() -> None:
+    named = {**SOURCE, "fields": {"labels": "topics"}}
+    without = {name: value for name, value in FLAT.items() if name != "sentiment"}
+    values: list[Any] = [{"choices": ["sport", "money"]}, '{"choices": ["sport", "money"]}', "sport", "", None]
+
+    read = label_sets_of(named, *({**without, "topics": value} for value in values), without)
+
+    assert read == [("money", "sport"), ("money", "sport"), ("sport",), (), (), ()]
+    assert set_reject_of(SOURCE, without).startswith("control of the choices is not named: ")
+    assert set_reject_of(named, {**without, "topics": ["a", "b"]}) == "choices are not of the text alone: ['a', 'b']"
+
+
+@pytest.mark.parametrize("nobody", [None, ""])
+def test_read_task_leaves_out_tasks_of_json_min_that_nobody_has_annotated(nobody: str | None) -> None:
+    # A project is exported whole: its other tasks have the same columns, and no annotation.
+    unannotated = {"id": 2, "text": "Nobody has read this", "annotator": "", "annotation_id": nobody, "lead_time": None}
+
+    assert counts_of(SOURCE, FLAT, unannotated) == (1, 1, 0)
+
+
+def test_read_task_reads_tasks_of_before_version_1() -> None:
+    old = {name: value for name, value in TASK.items() if name != "annotations"}
+    skipped = {**TASK["annotations"][0], "skipped": True}
+
+    assert entities_of(SOURCE, {**old, "completions": TASK["annotations"]}) == [SPANS]
+    assert counts_of(SOURCE, {**old, "completions": [skipped]}) == (0, 1, 0)
+
+
+def test_read_task_counts_offsets_as_a_browser_where_the_text_agrees() -> None:
+    text = "😀 Globex buys land"
+    in_browser = {"start": 3, "end": 9, "text": "Globex", "labels": ["ORG"]}
+    in_characters = {"start": 2, "end": 8, "text": "Globex", "labels": ["ORG"]}
+
+    def of(value: dict[str, Any]) -> dict[str, Any]:
+        result = {"value": value, "from_name": "label", "to_name": "text", "type": "labels"}
+        return {**task([result]), "data": {"text": text}}
+
+    assert entities_of(SOURCE, of(in_browser), of(in_characters)) == [[("Globex", "ORG")]] * 2
+    # the recipe decides where it says what offsets count
+    characters = {**SOURCE, "entity": {"offset_unit": "characters"}}
+    assert reject_of(characters, of(in_browser)).startswith("entity differs from the text")
+
+
+def test_read_task_takes_the_last_annotation_of_a_person() -> None:
+    again = task([choice("bad")], [choice("good")], completed_by=1)
+    again["annotations"][0]["updated_at"] = "2024-01-01T00:00:00.000000Z"
+
+    assert labels_of(SOURCE, again) == ["good"]

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.corpus.documents.reading import counts_of, entities_of, labels_of, reject_of
+from tests.corpus.documents.reading import counts_of, entities_of, label_sets_of, labels_of, reject_of, set_reject_of
 
 SOURCE: dict[str, Any] = {"format": "prodigy"}
 # As `prodigy db-out` of version 1.15 writes an example of ner.manual.
@@ -68,3 +68,16 @@ def test_read_prodigy_rejects_what_a_row_cannot_hold(document: dict[str, Any], l
 
 def test_read_prodigy_rejects_answers_about_a_single_span() -> None:
     assert reject_of(SOURCE, {**EXAMPLE, "_view_id": "ner"}).startswith("answer is about a single span: [")
+
+
+def test_read_prodigy_reads_several_chosen_options() -> None:
+    several = {**CHOICE, "accept": ["GOOD", "BAD"], "config": {"choice_style": "multiple"}}
+    question = {"text": "Globex buys land", "label": "GOOD", "_view_id": "classification", "answer": "accept"}
+
+    assert label_sets_of(SOURCE, several, {**CHOICE, "accept": []}, {**several, "answer": "ignore"}) == [
+        ("BAD", "GOOD"),
+        (),
+    ]
+    # An accepted question is about one label, and nobody has asked about the others.
+    assert set_reject_of(SOURCE, question) == "answer is about a single label: GOOD"
+    assert set_reject_of(SOURCE, EXAMPLE) == "labels is missing"

@@ -63,3 +63,12 @@ def test_recognised_format_says_nothing_of_other_documents(documents: list[dict[
 def test_format_remedy_names_tool_and_key() -> None:
     assert format_remedy("label_studio") == "these are tasks of Label Studio; set source.format: label_studio"
     assert NAMES.keys() == READERS.keys()
+
+
+def test_recognised_format_needs_nearly_all_documents_to_be_of_the_tool() -> None:
+    example = {"text": "a", "accept": ["x"], "options": [], "answer": "accept"}
+    unanswered = {"text": "b", "meta": {}}
+    assert recognised_format([example] * 18 + [unanswered] * 2) == "prodigy"
+    assert recognised_format([example] * 17 + [unanswered] * 3) is None
+    # Lists of names may be anybody's, so that each document must look like those of doccano.
+    assert recognised_format([{"text": "a", "label": ["x"]}] * 19 + [{"text": "b"}]) is None

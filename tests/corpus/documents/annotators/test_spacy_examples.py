@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.corpus.documents.reading import entities_of, labels_of, reject_of
+from tests.corpus.documents.reading import entities_of, label_sets_of, labels_of, reject_of, set_reject_of
 
 SOURCE: dict[str, Any] = {"format": "spacy"}
 TEXT = "Globex buys land in Rome"
@@ -43,3 +43,10 @@ def test_read_spacy_reads_spans_by_name() -> None:
 )
 def test_read_spacy_rejects_several_classes_and_none(cats: dict[str, float], reason: str) -> None:
     assert reject_of(SOURCE, {**DOC, "cats": cats}, label=True) == reason
+
+
+def test_read_spacy_reads_the_classes_with_a_high_score() -> None:
+    cats: list[dict[str, float]] = [{"good": 1.0, "new": 1.0, "bad": 0.0}, {"good": 0.0}, {}]
+
+    assert label_sets_of(SOURCE, *({**DOC, "cats": scores} for scores in cats)) == [("good", "new"), (), None]
+    assert set_reject_of(SOURCE, {"text": TEXT, "entities": TRIPLES}) == "labels is missing"

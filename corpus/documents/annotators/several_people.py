@@ -1,0 +1,75 @@
+"""Annotations of one text by several people, which some tools export as documents of their own."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from assay.corpus.documents.annotators.annotated_row import Values
+from assay.corpus.documents.annotators.decisions import decided_at, decided_by
+from assay.corpus.documents.annotators.label_studio import is_full_task, stored_task
+from assay.corpus.documents.fields import AnnotationRules
+from assay.corpus.documents.raw_document import Document, InvalidRow
+from assay.corpus.documents.values import get_path
+
+Item = Document | InvalidRow
+# Tools that export a document per person: Label Studio in its flat forms and in a storage, Prodigy, and doccano, which
+# writes a file for each.
+BY_PERSON = ("label_studio", "prodigy", "doccano")
+
+
+def joined(read: Callable[[], Iterable[Item]], tool: str, text: str) -> Iterator[Item]:
+    """Yield documents, of which those about one text are one: the first, with the others of them.
+
+    Memory holds a number per text, and the documents of texts that not all people have been read of.
+
+    Args:
+        read: reads the documents from their start; it is called twice.
+        tool: format of the documents; those of most formats are yielded as they are.
+        text: field of the text.
+    """
+    if tool not in BY_PERSON:
+        yield from read()
+        return
+    counts = Counter(key for item in read() if (key := _key(item, tool, text)) is not None)
+    waiting: dict[int, list[Document]] = {}
+    for item in read():
+        key = _key(item, tool, text)
+        if key is None or counts[key] == 1 or isinstance(item, InvalidRow):
+            yield item
+            continue
+        documents = waiting.setdefault(key, [])
+        documents.append(item)
+        if len(documents) == counts[key]:
+            first, *others = waiting.pop(key)
+            yield replace(first, others=tuple(document.values for document in others))
+
+
+def by_person(documents: Sequence[Values], rules: AnnotationRules) -> list[Values]:
+    """Return the last document of each person, in the order of their first ones; those of nobody in particular stay."""
+    latest: dict[Hashable, Values] = {}
+    for number, document in enumerate(documents):
+        person = decided_by(document, rules) or number
+        earlier = latest.get(person)
+        if earlier is None or time_of(document, rules) >= time_of(earlier, rules):
+            latest[person] = document
+    return list(latest.values())
+
+
+def time_of(document: Values, rules: AnnotationRules) -> str:
+    """Return when a document was annotated, as a text that sorts by time; an empty one if the tool does not say it."""
+    at = decided_at(document, rules)
+    return "" if at is None else at.isoformat()
+
+
+def _key(item: Item, tool: str, text: str) -> int | None:
+    """Return a number that documents about one text have in common; None for a document that stands alone."""
+    if isinstance(item, InvalidRow) or item.filtered:
+        return None
+    values = item.values
+    name = values.get("_input_hash") if tool == "prodigy" else values.get("id")
+    if tool == "label_studio" and is_full_task(values):
+        task = stored_task(values)
+        name = None if task is None else task.get("id")
+    if name is None:
+        return None
+    return hash((repr(name), repr(get_path(values, text))))

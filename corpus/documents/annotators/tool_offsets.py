@@ -1,0 +1,31 @@
+"""Entities of annotation tools, whose offsets count what the tool counts."""
+
+from typing import Any
+
+from assay.corpus.documents.entity_spans import read_entities
+from assay.corpus.documents.fields import EntityFields
+from assay.corpus.documents.values import UnreadableError
+from assay.corpus.entity import Entity
+
+# Tools that count offsets as a browser does; older versions and other clients count characters.
+_IN_BROWSERS = ("label_studio",)
+
+
+def read_tool_entities(text: str, items: Any, fields: EntityFields, tool: str) -> tuple[Entity, ...]:
+    """Return the entities that a tool's reader gives, sorted by offset.
+
+    Args:
+        text: the text of the row.
+        items: entities as objects with `start`, `end`, `label` and perhaps `text`.
+        fields: their layout. A unit of offsets that it sets is used as it stands.
+        tool: value of `source.format`.
+
+    Raises:
+        UnreadableError: an entity is malformed, or its offsets do not match the text.
+    """
+    if tool not in _IN_BROWSERS or text.isascii() or "offset_unit" in fields.model_fields_set:
+        return read_entities(text, items, fields)
+    try:
+        return read_entities(text, items, fields.model_copy(update={"offset_unit": "utf16"}))
+    except UnreadableError:
+        return read_entities(text, items, fields)

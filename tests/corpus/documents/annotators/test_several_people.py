@@ -1,0 +1,133 @@
+"""Exports in which each person who annotated a text has a document."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.corpus.documents.annotators.several_people import by_person, joined
+from assay.corpus.documents.chunk import ChunkReader
+from assay.corpus.documents.fields import AnnotationRules
+from assay.corpus.documents.raw_document import Document, InvalidRow
+from assay.corpus.example import Example, from_batch
+from assay.recipes.source_section import FilesSource
+from assay.runs.source_access import open_source
+
+TEXTS = ("Globex buys land", "Initech sells land")
+
+
+def label_studio(person: str, day: int, text: str, label: str) -> dict[str, Any]:
+    """Return a row of JSON-MIN, of which Label Studio writes one for each annotation."""
+    number = TEXTS.index(text)
+    at = f"2026-01-0{day}T00:00:00Z"
+    row = {"id": number, "text": text, "label": label, "annotation_id": 10 * number + day}
+    return {**row, "annotator": person, "updated_at": at, "lead_time": 1.5}
+
+
+def storage(person: str, day: int, text: str, label: str) -> dict[str, Any]:
+    """Return an annotation with its task, as Label Studio writes it to a cloud storage."""
+    choice = {"type": "choices", "from_name": "label", "to_name": "text", "value": {"choices": [label]}}
+    task = {"id": TEXTS.index(text), "data": {"text": text}}
+    return {"id": day, "task": task, "result": [choice], "completed_by": {"email": person},
+            "updated_at": f"2026-01-0{day}T00:00:00Z"}  # fmt: skip
+
+
+def prodigy(person: str, day: int, text: str, label: str) -> dict[str, Any]:
+    hashes = {"_input_hash": -7 - TEXTS.index(text), "_task_hash": day}
+    decision = {"accept": [label], "answer": "accept", "_timestamp": 1767225600 + day}
+    return {"text": text, **hashes, **decision, "_view_id": "choice", "_annotator_id": person}
+
+
+def doccano(person: str, day: int, text: str, label: str) -> dict[str, Any]:
+    """Return a line of the file of one person."""
+    return {"id": TEXTS.index(text), "text": text, "label": [label], "Comments": []}
+
+
+WRITE = {"label_studio": label_studio, "storage": storage, "prodigy": prodigy, "doccano": doccano}
+
+
+def read(folder: Path, tool: str, *by: tuple[str, int, str, str], **rules: str) -> tuple[list[Example], list[str]]:
+    """Write what people have annotated, for doccano a file for each, and read it as a recipe does."""
+    files: dict[str, list[str]] = {}
+    for person, day, text, label in by:
+        name = person if tool == "doccano" else "all"
+        files.setdefault(name, []).append(json.dumps(WRITE[tool](person, day, text, label)) + "\n")
+    for name, lines in files.items():
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    paths = {str(folder / f"{name}.jsonl"): "all" for name in files}
+    fields = {"label": "label"} if tool == "label_studio" else {}
+    source = FilesSource.model_validate(
+        {
+            "kind": "files",
+            "paths": paths,
+            "format": "label_studio" if tool == "storage" else tool,
+            "fields": fields,
+            "annotations": rules,
+        }
+    )
+    chunk = ChunkReader(source, needs_label=True, needs_entities=False).read(open_source(source, []))
+    return from_batch(chunk.batch), [json.loads(line)["reason"] for line in chunk.reject_lines]
+
+
+@pytest.mark.parametrize("tool", WRITE)
+def test_people_who_agree_about_a_text_give_one_row(tmp_path: Path, tool: str) -> None:
+    buys, sells = TEXTS
+    rows, rejects = read(tmp_path, tool, ("anna", 1, buys, "buy"), ("anna", 1, sells, "sell"), ("ben", 2, buys, "buy"))
+    assert sorted((row.text, row.label) for row in rows) == [(buys, "buy"), (sells, "sell")]
+    assert rejects == []
+
+
+@pytest.mark.parametrize("tool", WRITE)
+def test_people_who_differ_about_a_text_are_settled_by_the_rule(tmp_path: Path, tool: str) -> None:
+    buys, _ = TEXTS
+    differing = (("anna", 2, buys, "buy"), ("ben", 1, buys, "other"))
+
+    assert read(tmp_path, tool, *differing) == ([], ["annotators disagree: ['buy', 'other']"])
+    [first], _ = read(tmp_path, tool, *differing, disagreement="first")
+    assert first.label == "buy"
+    # doccano does not say when, so the last one counts
+    [latest], _ = read(tmp_path, tool, *differing, disagreement="latest")
+    assert latest.label == ("other" if tool == "doccano" else "buy")
+
+
+@pytest.mark.parametrize("tool", ["label_studio", "storage", "prodigy"])
+def test_a_person_who_annotates_a_text_again_agrees_with_the_last_decision(tmp_path: Path, tool: str) -> None:
+    buys, _ = TEXTS
+    rows, rejects = read(tmp_path, tool, ("anna", 2, buys, "buy"), ("anna", 1, buys, "other"))
+    assert ([row.label for row in rows], rejects) == (["buy"], [])
+
+
+def test_by_person_keeps_documents_of_nobody_in_particular() -> None:
+    documents = [{"text": "a"}, {"text": "a"}]
+    assert by_person(documents, AnnotationRules()) == documents
+
+
+@pytest.mark.parametrize(
+    ("tool", "values"),
+    [
+        # The same id with another text is another text, as in exports of two projects.
+        ("doccano", [{"id": 1, "text": "a"}, {"id": 1, "text": "b"}]),
+        ("doccano", [{"text": "a"}, {"text": "a"}]),
+        # Tasks of Label Studio in full hold all of their annotations.
+        ("label_studio", [{"id": 1, "text": "a", "annotations": []}, {"id": 1, "text": "a", "annotations": []}]),
+        # Other formats have one document per row, and rows may repeat.
+        ("rows", [{"id": 1, "text": "a"}, {"id": 1, "text": "a"}]),
+        ("argilla", [{"id": 1, "text": "a"}, {"id": 1, "text": "a"}]),
+    ],
+)
+def test_joined_leaves_documents_of_their_own(tool: str, values: list[dict[str, Any]]) -> None:
+    documents = [Document(str(number), one) for number, one in enumerate(values)]
+    assert list(joined(lambda: documents, tool, "text")) == documents
+
+
+def test_joined_keeps_the_place_of_the_first_and_passes_on_what_is_no_document() -> None:
+    same = {"id": 1, "text": "a"}
+    invalid, left_out = InvalidRow("x:2", "not valid JSON", None), Document("x:3", same, filtered=True)
+    first, second = Document("x:1", same, "train"), Document("y:1", {**same, "label": []}, "train")
+    items: list[Document | InvalidRow] = [first, invalid, left_out, second]
+    assert list(joined(lambda: items, "doccano", "text")) == [
+        invalid,
+        left_out,
+        Document("x:1", same, "train", others=({**same, "label": []},)),
+    ]
