@@ -154,8 +154,6 @@ def _describe_table(start: FileStart, text: str, settings: FileSettings, common:
             f"{path} holds no JSON objects: {begins}; write one object per row, such as "
             '{"text": "…", "label": "…"}, or set source.file.kind'
         )
-    if text.startswith("__label__"):
-        raise AssayError(f"{path} is a file of fastText; write a table with the columns label and text")
     raise AssayError(
         f"{path} is of an unknown kind: {begins}; set source.file.kind (table, if that line holds column names), or "
         f"name a file of {READ}"

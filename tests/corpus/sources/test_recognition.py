@@ -151,7 +151,7 @@ def test_describe_file_follows_the_settings(
             "is of an unknown kind: it begins with 'Small inputs, of",
         ),
         ("a.jsonl", b"hello\n", "holds no JSON objects: it begins with 'hello'; write one object per row"),
-        ("a.txt", b"__label__good a fine radio\n__label__bad a radio\n", "is a file of fastText; write a table"),
+        ("a.txt", b"__label__good a fine radio\n__label__bad a radio\n", "is a file of fastText; export JSON lines"),
         (
             "a.conll",
             b"just text\nand three words\n" * 3,
