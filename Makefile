@@ -18,7 +18,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers names spelling coverage format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-decisions bench-first-hour bench-labels bench-serving bench-operations results clean bench-multi-label
+.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers names spelling format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-decisions bench-first-hour bench-labels bench-serving bench-operations results clean bench-multi-label
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,12 +51,9 @@ pictures: install  ## take the screenshots for the docs, after make demo
 
 # Two test processes share the cores: threads that spin while they wait would slow each other down.
 test: export OMP_WAIT_POLICY = passive
-test: install  ## run all tests
-	$(BIN)/pytest -n 2 --dist loadfile
-
-coverage: export OMP_WAIT_POLICY = passive
-coverage: install  ## run all tests, and list the branches that none of them takes; twice the time of make test
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+test: install  ## run all tests, and check that they take 95 % of the branches
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=json:build/coverage.json
+	$(BIN)/python -m tools.branch_coverage build/coverage.json
 
 # make faults FAULTS=tests/faults/test_kills.py runs a part: other rows of the page stay unchanged.
 FAULTS ?= tests/faults

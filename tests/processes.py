@@ -1,6 +1,13 @@
-"""Processes that may end while a test looks at them."""
+"""Processes that tests start, and those that may end while a test looks at them."""
+
+import os
 
 import psutil
+
+
+def environment_without_coverage() -> dict[str, str]:
+    """Return the environment of a process in which no coverage is measured, since it may write no more files."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
 
 
 def children_of(pid: int) -> list[psutil.Process]:

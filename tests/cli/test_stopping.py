@@ -99,7 +99,8 @@ WAYS = ("works", "swallows", "waits_for_a_process", "waits_for_a_thread", "leave
 
 def start(way: str, *more: str, stderr: int = subprocess.PIPE, limit: float = 1.0) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, way, *more],
+        # Python 3.12 warns of forks beside threads, which are what is tested.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM, way, *more],
         cwd=ROOT,
         env={**os.environ, "LIMIT_S": str(limit)},
         stdout=subprocess.PIPE,

@@ -1,9 +1,10 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import environment_without_coverage
 
 # Writing more than a process may write fails with EFBIG as writing to a full disk does with ENOSPC.
 FILL = """
@@ -27,7 +28,7 @@ def test_weights_written_to_reports_a_full_disk_in_one_line(tmp_path: Path, writ
     result = subprocess.run(
         [sys.executable, "-c", FILL, str(tmp_path), writer],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**environment_without_coverage(), "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
         check=False,

@@ -19,6 +19,7 @@ from assay.serving.batch.request import file_settings
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 from assay.serving.predict import PredictionCounts, PredictionRequest, predict_file, predict_request
+from tests.processes import environment_without_coverage
 from tests.serving.conftest import BuildToy
 
 ROWS: list[dict[str, Any]] = [
@@ -268,7 +269,8 @@ except AssayError as error:
     print(error)
 """
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    environment = environment_without_coverage()
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == f"{target} cannot be written: File too large; free space or name another --output\n"
     assert done.stderr == ""
     assert (tmp_path / target).read_text() == "old"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.storage.atomic import atomic_folder, atomic_path
+from tests.processes import environment_without_coverage
 
 # Writing beyond the limit of a process fails with EFBIG like writing to a full disk with ENOSPC.
 FILL = """
@@ -77,6 +78,7 @@ def test_atomic_folder_keeps_the_old_folder_when_the_block_raises(tmp_path: Path
 def test_atomic_leaves_no_partial_files_on_a_full_disk(tmp_path: Path, kind: str) -> None:
     root = Path(__file__).parents[3]
     command = [sys.executable, "-c", FILL, str(tmp_path / "out"), kind]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    environment = environment_without_coverage()
+    result = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment, check=False)
     assert "File too large" in result.stderr
     assert list(tmp_path.iterdir()) == []

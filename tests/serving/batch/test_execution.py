@@ -18,6 +18,7 @@ from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine, Prediction, Row
 from assay.serving.predict import PredictionCounts, predict_file
+from tests.processes import environment_without_coverage
 from tests.serving.conftest import BuildToy
 
 SHARD = 10
@@ -245,9 +246,8 @@ except AssayError as error:
 
 def start(toy: Bundle, folder: Path, pause: float = 0.0, limit: int = 0) -> subprocess.Popen[str]:
     code = textwrap.dedent(RUN).format(pause=pause, limit=limit)
-    return subprocess.Popen(
-        [sys.executable, "-c", code, toy.folder.as_posix()], cwd=folder, stderr=subprocess.PIPE, text=True
-    )
+    command, environment = [sys.executable, "-c", code, toy.folder.as_posix()], environment_without_coverage()
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def finished(work: Path) -> dict[str, tuple[int, int]]:
