@@ -148,7 +148,7 @@ bench-drift: install  ## power and false alarms of monitoring
 
 DECIDED = snips news-joint financial-tweets product-reviews medical-ner
 
-bench-decisions: install  ## whether decisions keep their promise on real data, and how much they decide; trains five recipes
+bench-decisions: install  ## whether decisions keep their promise on real data; runs bench-quality of five recipes first
 	rm -rf .assay/benchmarks/runs
 	$(BIN)/python -m benchmarks.quality --stores .assay/benchmarks/runs $(DECIDED)
 	$(BIN)/python -m benchmarks.decisions .assay/benchmarks/runs

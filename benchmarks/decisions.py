@@ -59,7 +59,7 @@ class Promise:
 
 
 def main() -> None:
-    """Run the selected recipes, by default all."""
+    """Measure the recipes whose runs are kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stores", type=Path, metavar="FOLDER", help="that of benchmarks.quality --stores")
     parser.add_argument("--quick", action="store_true", help="few resampled splits; nothing is recorded")
@@ -77,7 +77,10 @@ def main() -> None:
 
 def read_held_out(store: Path) -> HeldOut:
     """Predict the validation and test rows of the run of a store without calibration."""
-    (exported,) = store.glob(f"runs/*/export-*/{BUNDLE}")
+    exports = list(store.glob(f"runs/*/export-*/{BUNDLE}"))
+    if len(exports) != 1:
+        raise SystemExit(f"{store} holds {len(exports)} exports, not one; remove it, and run {COMMAND} again")
+    exported = exports[0]
     run = exported.parents[1]
     (snapshot_folder,), (splits_folder,) = run.glob("extract-*"), run.glob("split-*")
     bundle, snapshot, splits = Bundle.load(exported), Snapshot.load(snapshot_folder), Splits.load(splits_folder)

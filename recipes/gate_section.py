@@ -213,7 +213,8 @@ class Gate(StrictModel):
     precision: Literal["auto", "fp32", "bf16", "int8"] = Field(
         "auto",
         description="Precision that ships if F1 drops by at most precision_max_drop, else fp32. auto: the fastest one. "
-        "bf16 needs the extra openvino and a CPU with bf16, at export and where it serves; others serve int8 or fp32. "
+        "bf16 needs the extra openvino and a CPU of Intel with bf16, at export and where it serves; others serve int8 "
+        "or fp32. "
         "Predictions of an int8 model depend slightly on the other rows of a batch; the verdict reports that",
     )
     precision_max_drop: float = Field(

@@ -27,13 +27,19 @@ def roll_back(registry: ModelRegistry, to: str | None, reason: str, run_key: str
     """
     if not reason.strip():
         raise AssayError(f"{registry.name}: a rollback needs a reason; say why")
+    champion = registry.champion()
     if to:
         verify_and_sign(registry, target := registry.version(to))
     else:
-        target = _champion_before(registry)
+        target = _champion_before(registry, champion)
     with hold_champion(registry) as lease:
-        if _serves(registry, target):
+        current = registry.champion()
+        if _is_same(current, target):
             raise AssayError(f"{target.address} is the champion already; see assay history {registry.name}")
+        if not to and current is not None and not _is_same(champion, current):
+            raise AssayError(
+                f"{current.address} was promoted meanwhile; see assay history {registry.name}, and roll back again"
+            )
         with mlflow_reachable(registry.tracking_uri):
             verdict, forced = registry.champions.promoted_on(target)
         return change_champion(
@@ -41,11 +47,11 @@ def roll_back(registry: ModelRegistry, to: str | None, reason: str, run_key: str
         )
 
 
-def _champion_before(registry: ModelRegistry) -> Version:
+def _champion_before(registry: ModelRegistry, champion: Version | None) -> Version:
     """Return the last former champion whose bundle can still be downloaded, verified."""
     failed = []
     for version in registry.former_champions():
-        if _serves(registry, version):
+        if _is_same(champion, version):
             continue
         try:
             verify_and_sign(registry, version)
@@ -55,13 +61,15 @@ def _champion_before(registry: ModelRegistry) -> Version:
         else:
             return version
     if failed:
-        raise AssayError(f"{registry.name} has no previous champion that can be fetched; {'; '.join(failed)}")
+        raise AssayError(
+            f"{registry.name} has no previous champion that can be fetched ({'; '.join(failed)}); restore its "
+            "artifacts, or name a version with --to"
+        )
     raise AssayError(
         f"{registry.name} has no previous champion that no rollback took down; "
         f"name a version with --to, see assay history {registry.name}"
     )
 
 
-def _serves(registry: ModelRegistry, version: Version) -> bool:
-    champion = registry.champion()
+def _is_same(champion: Version | None, version: Version) -> bool:
     return champion is not None and champion.number == version.number

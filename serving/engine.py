@@ -237,7 +237,7 @@ class Engine:
             probabilities: probability of each row label; empty without a labels head.
             tolerance: largest distance.
         """
-        triples = zip(self.row_labels, probabilities, self.label_thresholds, strict=False)
+        triples = zip(self.row_labels, probabilities, self.label_thresholds, strict=True)
         return {name for name, value, threshold in triples if abs(value - threshold) <= tolerance}
 
     def _checked(self, rows: Iterable[Row]) -> Iterator[Row]:

@@ -60,7 +60,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._in_body = False  # the headers of the current request are complete, and its body is not
         self._framing_bytes = 0  # received with its body, but no part of it: lengths of chunks, trailers
         self._awaits_continue = False  # the client sends that body after 100 Continue only
-        self._fault: bytes | None = None  # status of a refusal that waits for the responses to earlier requests
+        self._fault: bytes | None = None  # status of the refusal that ends the connection
         self._begin = time.perf_counter()  # when the first byte of the current request arrived
         self._arrived = time.monotonic()  # when the last data arrived
         self._deferred = b""  # data that wait for a turn of this connection
@@ -287,9 +287,10 @@ class GuardedConnection(HttpToolsProtocol):
         if self._in_body and self.pipeline:
             self.pipeline.popleft()  # the request itself waits for earlier ones
             waits = True
+        self._fault = status  # what follows in the same data is not handled
         if waits:
-            self._fault = status
-        elif self._in_body and self._refusal is None and self.cycle.response_started:
+            return
+        if self._in_body and self._refusal is None and self.cycle.response_started:
             self.transport.close()  # it has its response
         else:
             self._send_and_close(status)

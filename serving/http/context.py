@@ -1,5 +1,6 @@
 """The request context that all protocols share: prediction, metrics, the prediction log and JSON responses."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from assay.serving.engine import Row
 from assay.serving.http.active_model import ServedModel
-from assay.serving.http.error_responses import Refusal
+from assay.serving.http.error_responses import Refusal, client_disconnected, stopping
 from assay.serving.http.model_calls import ModelCalls, PredictedRows
 from assay.serving.http.model_set import ModelSet
 from assay.serving.http.prediction_log import PredictionLog
@@ -64,6 +65,11 @@ class Context:
                 response = await endpoint(request)
             except Refusal as refusal:
                 self.metrics.failure.labels(protocol, refusal.reason).inc()
+                raise
+            except asyncio.CancelledError:
+                # gRPC cancels calls of clients that hung up, and both protocols what a stopping server leaves undone.
+                cause = client_disconnected() if self.models.ready else stopping()
+                self.metrics.failure.labels(protocol, cause.reason).inc()
                 raise
             success.inc()
             duration.observe(time.perf_counter() - begin)

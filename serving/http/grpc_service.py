@@ -14,7 +14,7 @@ from assay.corpus.errors import AssayError
 from assay.serving.http.access import is_authorised
 from assay.serving.http.access_log import AccessLog
 from assay.serving.http.context import Context
-from assay.serving.http.error_responses import Refusal, client_disconnected
+from assay.serving.http.error_responses import Refusal
 from assay.serving.http.listening import check_free, format_address
 from assay.serving.http.protocols.grpc_messages import infer_message, load_messages, read_message
 from assay.serving.http.protocols.tensors import output_tensors, read_rows, requested_outputs
@@ -79,10 +79,14 @@ class GrpcServer:
         self._server = server
         logger.info("serving gRPC on %s", format_address(host, self.port))
 
-    async def stop(self) -> None:
-        """Refuse new requests, and finish the running ones; a second call waits for the first one."""
+    async def stop(self, grace: float | None = None) -> None:
+        """Refuse new requests, and finish the running ones; a second call waits for the first one, or shortens it.
+
+        Args:
+            grace: seconds after which running requests are cancelled; None takes those of the settings.
+        """
         if self._server is not None:
-            await self._server.stop(self._settings.stop)
+            await self._server.stop(self._settings.stop if grace is None else grace)
 
     def _handlers(self) -> dict[str, Any]:
         import grpc
@@ -127,9 +131,7 @@ class GrpcServer:
             except asyncio.CancelledError:
                 status = 499
                 raise
-            except Exception as error:
-                if isinstance(error, grpc.aio.AbortError):
-                    raise
+            except Exception:
                 logger.exception("%s failed", request.url.path)
                 await call.abort(grpc.StatusCode.INTERNAL, "the server failed; its log has the details")
             finally:
@@ -152,12 +154,7 @@ class GrpcServer:
             body = read_message(message)
             options = request_options(request, body.parameters)
             outputs = requested_outputs(body, model, options)
-            try:
-                predicted = await context.predict(request, model, read_rows(body, pair=model.engine.manifest.pair))
-            except asyncio.CancelledError:
-                # gRPC cancels the call of a client that hung up or whose deadline passed. It counts as over HTTP.
-                context.metrics.failure.labels("grpc", client_disconnected().reason).inc()
-                raise
+            predicted = await context.predict(request, model, read_rows(body, pair=model.engine.manifest.pair))
             tensors = {tensor["name"]: tensor for tensor in output_tensors(predicted, options)}
             sent, raw = [tensors[name] for name in outputs], bool(message.raw_input_contents)
             return infer_message(self._messages, body, predicted.model, sent, raw=raw)

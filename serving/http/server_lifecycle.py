@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 # Longer than the keep-alive of proxies: 60 s for nginx, less for others.
 KEEP_ALIVE_SECONDS = 75
 _SWITCH_SECONDS = 0.0005
+_TICK_SECONDS = 0.1
 # New objects between two garbage collections; a few requests reach Python's default of 700.
 _GC_THRESHOLD = 50_000
 
@@ -68,10 +69,17 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listeners, and finish the running requests."""
-        stopping = asyncio.ensure_future(self._grpc.stop()) if self._grpc is not None else None
+        stopping = asyncio.ensure_future(self._finish(self._grpc)) if self._grpc is not None else None
         await super().shutdown(sockets)
-        if stopping is not None and not self.force_exit:
+        if stopping is not None:
             await stopping
+
+    async def _finish(self, grpc: GrpcServer) -> None:
+        """Finish the running calls of gRPC, or cancel them at a second signal."""
+        stopping = asyncio.ensure_future(grpc.stop())
+        while not (await asyncio.wait([stopping], timeout=_TICK_SECONDS))[0]:
+            if self.force_exit:
+                await grpc.stop(0)
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop; uvicorn calls it ten times per second."""

@@ -5,9 +5,12 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
+from assay.registry import champion_rollback
+from assay.registry.champion_change import verify_and_sign
 from assay.registry.champion_promotion import promote_version
 from assay.registry.champion_rollback import roll_back
 from assay.registry.model_registry import ModelRegistry
+from assay.registry.versions import Version
 from tests.registry.toy_registry import (
     NAME,
     Candidate,
@@ -44,6 +47,24 @@ def test_roll_back_only_restores_former_champions(candidate: MakeCandidate, regi
     with pytest.raises(AssayError, match="needs a reason"):
         roll_back(registry, "1", " ")
     assert aliases(registry) == ("1", None)
+
+
+def test_roll_back_passes_over_no_champion_that_was_promoted_meanwhile(
+    champions: list[Candidate], candidate: MakeCandidate, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a fourth version that is promoted while the rollback of the third fetches its target,
+    fourth, verdict = candidate("dddd")
+    verify = verify_and_sign
+
+    def promote_meanwhile(registry: ModelRegistry, version: Version) -> None:
+        verify(registry, version)
+        promote_version(registry, fourth, verdict, champions[2][0], "better")
+
+    monkeypatch.setattr(champion_rollback, "verify_and_sign", promote_meanwhile)
+    # when it goes on, then it takes down none that the person has not seen.
+    with pytest.raises(AssayError, match="models:/toy/4 was promoted meanwhile; see assay history toy"):
+        roll_back(registry, None, "insults customers")
+    assert aliases(registry) == ("4", "3")
 
 
 def test_roll_back_never_restores_a_rolled_back_version(champions: list[Candidate], registry: ModelRegistry) -> None:
@@ -95,7 +116,7 @@ def test_roll_back_names_all_versions_that_cannot_be_downloaded(
     for number in ("1", "2"):
         damage(registry, tmp_path, number, "graph replaced")
     with pytest.raises(
-        AssayError, match=r"no previous champion that can be fetched; models:/toy/2: .*models:/toy/1: "
+        AssayError, match=r"no previous champion that can be fetched \(models:/toy/2: .*models:/toy/1: "
     ) as caught:
         roll_back(registry, None, "worse")
     assert "\n" not in str(caught.value)

@@ -65,6 +65,14 @@ def test_connection_refuses_after_the_responses_to_earlier_requests(server: List
     assert server.metric("assay_inference_count_total") == 2 * (1 + 3)
 
 
+@pytest.mark.parametrize("fault", ["garbage", "two hosts", "large headers"])
+def test_connection_computes_nothing_behind_a_refused_request(server: Listening, fault: str) -> None:
+    data, status = FAULTS[fault]
+    assert statuses(exchange(server, data + request() * 2)) == [status]
+    assert statuses(exchange(server, request(CLOSE))) == [200]
+    assert server.metric("assay_inference_count_total") == 1
+
+
 @pytest.mark.parametrize("before", [0, 2])
 @pytest.mark.parametrize("begin", [b"GET / HTTP/1.1\r\nX: ", HEAD + CHUNKED + b"\r\n10\r\n" + BODY + b"\r\n0\r\nX: "])
 def test_connection_limits_headers_and_trailers_without_end(

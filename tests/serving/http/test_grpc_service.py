@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +327,34 @@ def test_grpc_and_http_share_the_time_to_finish(toy: Bundle, listen: Listen, mon
     assert "the server is stopping" in responses["http"].json()["error"]
     assert responses["http"].status_code == 503
     assert status_of_error(responses["grpc"]) in ("UNAVAILABLE", "CANCELLED")
+    assert [refused(server, protocol, "stopping") for protocol in ("predict", "grpc")] == [1, 1]
+
+
+def test_grpc_ends_its_calls_at_a_second_signal(toy: Bundle, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a call that never ends, and much time to finish it,
+    waiting: list[Any] = []
+
+    async def wait(*arguments: Any) -> Any:
+        waiting.append(arguments)
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(ModelCalls, "predict", wait)
+    server = listen(toy, grpc_port=0, stop=60)
+
+    def infer() -> None:
+        with client_module.InferenceServerClient(address(server)) as client, suppress(Exception):
+            client.infer("toy", [text_input("good")])
+
+    client = threading.Thread(target=infer)
+    client.start()
+    wait_until(lambda: len(waiting) == 1)
+    server.active_model.draining = True
+    threading.Timer(1, lambda: setattr(server.server, "force_exit", True)).start()
+    begun = time.monotonic()
+    # when the server is stopped twice, then it ends without that time.
+    server.stop()
+    assert time.monotonic() - begun < 20
+    client.join()
 
 
 def accepts(port: int) -> bool:
