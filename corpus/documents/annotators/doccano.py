@@ -50,15 +50,19 @@ def read_doccano(document: Values, needs: Needs) -> AnnotatedRow | None:
     is_read = needs.label and needs.fields.label is None
     if is_read and any(name in document for name in PARTS) and not any(document.get(name) for name in PARTS):
         return None
-    text = get_path(document, needs.fields.text)
     if needs.entities:
         check_relations(document.get("relations"), needs.rules)
     return AnnotatedRow(
-        get_path(document, "data") if text is MISSING else text,
+        text_of(document, needs.fields.text),
         _class(document, needs) if needs.label else MISSING,
         _entities(document, needs) if needs.entities else MISSING,
         _labels(document, needs) if needs.labels else MISSING,
     )
+
+
+def text_of(document: Values, name: str) -> Any:
+    """Return the text of a document, which some versions of doccano name `data`."""
+    return _first(document, name, "data")
 
 
 def _class(document: Values, needs: Needs) -> Any:

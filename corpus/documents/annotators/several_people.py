@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from assay.corpus.documents.annotators.annotated_row import Values
 from assay.corpus.documents.annotators.decisions import decided_at, decided_by
+from assay.corpus.documents.annotators.doccano import text_of
 from assay.corpus.documents.annotators.label_studio import is_full_task, stored_task
 from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.raw_document import Document, InvalidRow
@@ -67,9 +68,10 @@ def _key(item: Item, tool: str, text: str) -> int | None:
         return None
     values = item.values
     name = values.get("_input_hash") if tool == "prodigy" else values.get("id")
+    content = text_of(values, text) if tool == "doccano" else get_path(values, text)
     if tool == "label_studio" and is_full_task(values):
-        task = stored_task(values)
-        name = None if task is None else task.get("id")
+        task = stored_task(values) or {}
+        name, content = task.get("id"), get_path(task, f"data.{text}")
     if name is None:
         return None
-    return hash((repr(name), repr(get_path(values, text))))
+    return hash((repr(name), repr(content)))

@@ -108,6 +108,16 @@ def test_by_person_keeps_documents_of_nobody_in_particular() -> None:
     [
         # The same id with another text is another text, as in exports of two projects.
         ("doccano", [{"id": 1, "text": "a"}, {"id": 1, "text": "b"}]),
+        ("doccano", [{"id": 1, "data": "a"}, {"id": 1, "data": "b"}]),
+        ("label_studio", [{"id": 1, "text": "a"}, {"id": 1, "text": "b"}]),
+        (
+            "label_studio",
+            [
+                {"id": number, "task": {"id": 1, "data": {"text": text}}, "result": []}
+                for number, text in enumerate("ab")
+            ],
+        ),
+        ("prodigy", [{"_input_hash": 1, "text": "a"}, {"_input_hash": 1, "text": "b"}]),
         ("doccano", [{"text": "a"}, {"text": "a"}]),
         # Tasks of Label Studio in full hold all of their annotations.
         ("label_studio", [{"id": 1, "text": "a", "annotations": []}, {"id": 1, "text": "a", "annotations": []}]),
