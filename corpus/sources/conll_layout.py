@@ -13,10 +13,11 @@ DOCUMENT_LINE = "-DOCSTART-"
 COMMENT = re.compile(r"#\s*([\w.-]+) = (.*)")
 TAG = re.compile(r"O|[BIESLUMW]-\S+")
 SUFFIXES = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".bioes")
-# Names of the first column in a line of column names.
+# Names of the column of words in a line of column names.
 TOKEN_NAMES = ("token", "tokens", "word", "words", "form")
 # Number of a word in CoNLL-U, of several words that are one token, or of a word that is left out.
 UNIVERSAL_ID, UNIVERSAL_WIDTH = re.compile(r"\d+([-.]\d+)?"), 10
+NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
 NEARLY_ALL = 0.95
 # Tags without a prefix: names, most of them O.
 TYPE = re.compile(r"[A-Za-z][\w.-]*")
@@ -94,14 +95,21 @@ def _columns(path: Path, rows: Sequence[Sequence[str]], settings: FileSettings) 
 
 def _has_header(rows: Sequence[Sequence[str]], text: str) -> bool:
     """Return whether a first line names the columns. Without a blank line after it, the file is a table of words."""
-    is_named = rows[0][0].strip().lower() in TOKEN_NAMES and not is_tag(rows[0][-1])
-    return is_named and len(rows) > 1 and _are_tags(rows[1:], -1) and "\n\n" in text.strip().replace("\r", "")
+    names, below = [cell.strip().lower() for cell in rows[0]], rows[1:]
+    is_named = not set(names).isdisjoint(TOKEN_NAMES) and not any(map(is_tag, rows[0]))
+    has_sentences = bool(below) and "\n\n" in text.strip().replace("\r", "")
+    return (
+        is_named
+        and has_sentences
+        and (_shows_tags(below) or any(_are_tags(below, index) for index in range(len(names))))
+    )
 
 
 def _are_universal(rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether rows are words of CoNLL-U: ten columns, of which the first is a number and the seventh a head."""
-    is_wide = len(rows[0]) == UNIVERSAL_WIDTH
-    return is_wide and all(UNIVERSAL_ID.fullmatch(row[0]) and (row[6] == "_" or row[6].isdecimal()) for row in rows)
+    """Return whether rows are words of CoNLL-U: ten columns: a number, a word, and a head as the seventh."""
+    if len(rows[0]) != UNIVERSAL_WIDTH or all(NUMBER.fullmatch(row[1]) for row in rows):
+        return False
+    return all(UNIVERSAL_ID.fullmatch(row[0]) and (row[6] == "_" or row[6].isdecimal()) for row in rows)
 
 
 def _index(path: Path, name: str, number: int, width: int) -> int:

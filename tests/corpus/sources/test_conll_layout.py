@@ -123,6 +123,31 @@ def test_recognise_conll_skips_a_line_of_names_above_sentences() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("header", "below", "columns"),
+    [
+        ("word tag lemma", "EU B-ORG eu\nrejects O reject\n\nSo O so\n", {"tokens": 0, "tags": 1}),
+        ("tag word", "B-ORG EU\nO rejects\n\nO So\n", {"tokens": 1, "tags": 0}),
+        ("Word Tag", "EU ORG\nrejects O\nthe O\n\n" * 4, {"tokens": 0, "tags": 1}),
+        ("id word pos tag", "1 EU NNP B-ORG\n2 so RB O\n\n1 So RB O\n", {"tokens": 1, "tags": 3}),
+    ],
+)
+def test_recognise_conll_skips_a_line_of_names_wherever_the_tags_stand(
+    header: str, below: str, columns: dict[str, int]
+) -> None:
+    layout = recognise(f"{header}\n{below}", required=True)
+    assert layout is not None
+    assert (layout.header, layout.columns) == (True, columns)
+    without_names = recognise(below, required=True)
+    assert without_names is not None
+    assert (without_names.header, without_names.columns) == (False, columns)
+
+
+@pytest.mark.parametrize("number", ["3", "0.5", "-1", "1e-3", ",5"])
+def test_recognise_conll_takes_no_table_of_numbers_for_universal_dependencies(number: str) -> None:
+    assert recognise("".join("\t".join([str(row), number, *"34567890"]) + "\n" for row in range(20))) is None
+
+
 UNIVERSAL = "# sent_id = s1\n1-2\tzum\t_\t_\t_\t_\t_\t_\t_\t_\n1\tzu\tzu\tADP\t_\t_\t0\tr\t_\t_\n"
 
 
