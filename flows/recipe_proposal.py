@@ -25,7 +25,7 @@ from assay.corpus.sources.recognition import describe_file
 from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.sample_baselines import class_baselines, entity_baseline, row_label_baselines
 from assay.recipes.loader import parse_recipe
-from assay.recipes.proposal.data_address import published_splits, recipe_name, source_at, split_of_name
+from assay.recipes.proposal.data_address import named_splits, published_splits, recipe_name, source_at
 from assay.recipes.proposal.document_layout import DocumentLayout, find_layout
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.proposed_recipe import Encoder, Proposal, recipe_lines
@@ -181,7 +181,7 @@ def _pinned(source: Mapping[str, Any]) -> dict[str, Any]:
     if revision is None and not Path(path).expanduser().exists():
         revision = newest_commit(path)
     names = published_names(path, revision, source.get("config"))
-    splits = published_splits({name: split_of_name(name) or "all" for name in names}) or dict.fromkeys(names, "all")
+    splits = published_splits(named_splits(names)) or dict.fromkeys(names, "all")
     return {**source, **({"revision": revision} if revision else {}), "splits": splits}
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def source_at(address: str) -> dict[str, Any]:
         return {"kind": "files", "paths": {address: "all"}}
     if any(character in address for character in "*?["):
         if files := list(map(str, glob_files(str(path)))):
-            return {"kind": "files", "paths": published_splits(_named_splits(files)) or {address: "all"}}
+            return {"kind": "files", "paths": published_splits(_splits_of_paths(files)) or {address: "all"}}
     elif match := _HUB.fullmatch(address):
         return {"kind": "hub", **{key: value for key, value in match.groupdict().items() if value}}
     if address and path.exists():
@@ -68,6 +68,11 @@ def recipe_name(address: str) -> str:
     # Letters without their marks: ö is o, ß is ss.
     letters = unicodedata.normalize("NFKD", stem.casefold()).encode("ascii", "ignore").decode()
     return _WORDS.sub("-", letters).strip("-")[:100] or "recipe"
+
+
+def named_splits(names: Iterable[str]) -> dict[str, str]:
+    """Return the split that each published split of a data set is named after, or `all`."""
+    return _with_evaluation({name: split_of_name(name) or "all" for name in names})
 
 
 def published_splits(names: Mapping[str, str]) -> dict[str, str] | None:
@@ -143,10 +148,10 @@ def _is_readable(path: Path) -> bool:
 
 
 def _split_of_files(files: list[str], folder: Path) -> dict[str, str]:
-    return published_splits(_named_splits(files, folder)) or dict.fromkeys(files, "all")
+    return published_splits(_splits_of_paths(files, folder)) or dict.fromkeys(files, "all")
 
 
-def _named_splits(files: list[str], folder: Path | None = None) -> dict[str, str]:
+def _splits_of_paths(files: list[str], folder: Path | None = None) -> dict[str, str]:
     """Return the split that each file, or the folder inside `folder` that holds it, is named after."""
     splits: dict[str, str] = {}
     for file in files:
@@ -157,7 +162,7 @@ def _named_splits(files: list[str], folder: Path | None = None) -> dict[str, str
 
 
 def _with_evaluation(splits: dict[str, str]) -> dict[str, str]:
-    """Let files named after an evaluation be the test split where another split is for validation."""
+    """Let parts named after an evaluation be the test split where another part is for validation."""
     evaluation = {file for file, split in splits.items() if split == "validation" and _is_evaluation(file)}
     validation = {file for file, split in splits.items() if split == "validation"} - evaluation
     if "test" in splits.values() or not validation:
@@ -165,8 +170,11 @@ def _with_evaluation(splits: dict[str, str]) -> dict[str, str]:
     return splits | dict.fromkeys(evaluation, "test")
 
 
-def _is_evaluation(file: str) -> bool:
-    return not _EVALUATION.isdisjoint(_WORDS.split(Path(file).name.lower()))
+def _is_evaluation(name: str) -> bool:
+    """Return whether a file, or its folder where the file has no word of a split, is named after an evaluation."""
+    path = Path(name)
+    named = path.name if split_of_name(path.name) else path.parent.name
+    return not _EVALUATION.isdisjoint(_WORDS.split(named.lower()))
 
 
 def _without_password(parts: dict[str, Any]) -> dict[str, Any]:

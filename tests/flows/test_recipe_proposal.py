@@ -168,6 +168,17 @@ def test_propose_recipe_for_a_saved_data_set(folder: Path) -> None:
     assert set(result.proposal.facts.classes) == {"bad", "good"}
 
 
+def test_propose_recipe_tests_on_the_evaluation_of_a_saved_data_set(folder: Path) -> None:
+    parts = {
+        name: datasets.Dataset.from_list([without(n, "entities") for n in numbers])
+        for name, numbers in (("train", range(60)), ("dev", range(60, 80)), ("eval", range(80, 100)))
+    }
+    datasets.DatasetDict(parts).save_to_disk(folder / "set")
+    _, recipe = proposed("set")
+    assert recipe.source.kind == "hub"
+    assert recipe.source.splits == {"train": "train", "dev": "validation", "eval": "test"}
+
+
 def test_propose_recipe_for_a_collection(mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
     mongo.fill("news", [parse(number) for number in range(40)])
     monkeypatch.setenv("NEWS_URI", mongo.uri)

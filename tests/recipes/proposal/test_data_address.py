@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.recipes.proposal.data_address import published_splits, recipe_name, source_at, split_of_name
+from assay.recipes.proposal.data_address import named_splits, published_splits, recipe_name, source_at, split_of_name
 
 
 def test_source_at_a_file(tmp_path: Path) -> None:
@@ -89,6 +89,25 @@ def test_source_at_a_folder_reads_evaluation_by_the_other_splits(
     paths = source_at(str(tmp_path))["paths"]
     assert sorted(paths.values()) == splits
     assert paths[f"{tmp_path}/{names[-1]}.jsonl"] == "test"
+
+
+@pytest.mark.parametrize("names", [("train", "dev", "eval"), ("train", "validation", "evaluation")])
+def test_evaluation_beside_validation_is_the_test_split_of_files_folders_and_published_splits(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    wanted = ["train", "validation", "test"]
+    for name in names:
+        (tmp_path / "folders" / name).mkdir(parents=True)
+        (tmp_path / "folders" / name / "part.jsonl").touch()
+        (tmp_path / "folders" / name / "more.jsonl").touch()
+    paths = source_at(f"{tmp_path}/folders")["paths"]
+    assert {Path(file).parent.name: split for file, split in paths.items()} == dict(zip(names, wanted, strict=True))
+    assert len(paths) == 6
+    assert list(named_splits(names).values()) == wanted
+
+
+def test_named_splits() -> None:
+    assert named_splits(["train", "eval", "more"]) == {"train": "train", "eval": "validation", "more": "all"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
