@@ -38,7 +38,7 @@ from assay.recipes.proposal.sample_parts import (
     check_first_line,
     check_parts_agree,
 )
-from assay.recipes.proposal.source_settings import READING
+from assay.recipes.proposal.source_settings import READING, check_settings
 from assay.recipes.proposal.suitable_settings import SampleScores
 from assay.recipes.source_section import Source
 from assay.recipes.yaml_values import read_yaml
@@ -119,7 +119,9 @@ def propose_recipe(
     output = output or Path(f"{name}.yaml")
     if output.exists() and not overwrite:
         raise AssayError(f"{output} exists; choose another --output or --name, or add --overwrite")
-    source = source_at(address) | {key: choices.settings[key] for key in READING if key in choices.settings}
+    source = source_at(address)
+    check_settings(source["kind"], choices.settings)
+    source |= {key: choices.settings[key] for key in READING if key in choices.settings}
     if config is not None and source["kind"] != "hub":
         raise AssayError(f"--config is for data sets of the hub, but {address} is none; leave it out")
     sample = read_sample(source, config)
@@ -190,8 +192,9 @@ def _sections(source: Mapping[str, Any]) -> Iterator[tuple[str, Source]]:
     key = {"files": "paths", "hub": "splits"}.get(source["kind"])
     adapter: TypeAdapter[Source] = TypeAdapter(Source)
     if key is None:
-        section = adapter.validate_python({**source, "limit": SAMPLE + 1})
-        yield source_name(section), section
+        section = adapter.validate_python(source)
+        limit = min(section.limit or SAMPLE + 1, SAMPLE + 1)
+        yield source_name(section), section.model_copy(update={"limit": limit})
         return
     for name, split in source[key].items():
         yield name, adapter.validate_python({**source, key: {name: split}})
@@ -220,7 +223,8 @@ def _read_rows(sample: Sample, layout: DocumentLayout) -> tuple[list[Example], l
         rows += examples
         rejects += refused
     refused_rows = len(rejects) + len(sample.invalid)
-    if refused_rows > MOST_REJECTED * (len(rows) + refused_rows):
+    most = float(sample.source.get("max_reject_share", MOST_REJECTED))
+    if refused_rows > most * (len(rows) + refused_rows):
         raise DataError(_too_many_rejects(sample, rows, rejects))
     if not rows:
         raise DataError("no row of the sample has a class; name the field that holds it with --label FIELD")
@@ -236,6 +240,7 @@ def _proposal(
     scores = SampleScores(most_frequent, tfidf, tags, every_label, tfidf_labels)
     facts = facts_of(rows)
     share = rejected / (rejected + len(rows))
+    is_set = "max_reject_share" in sample.source
     return Proposal(
         name=name,
         source=sample.source,
@@ -243,7 +248,8 @@ def _proposal(
         facts=facts,
         rows=len(rows),
         scores=scores,
-        reject_share=math.ceil(share * 100 + 1) / 100 if share > 0.005 else 0.0,
+        # The user's own share is among the keys of the source.
+        reject_share=math.ceil(share * 100 + 1) / 100 if share > 0.005 and not is_set else 0.0,
         published="train" in facts.splits and len(facts.splits) > 1,
         encoder=encoder,
     )
@@ -252,13 +258,16 @@ def _proposal(
 def _check_rarest(proposal: Proposal) -> None:
     """Refuse classes and labels of one row, which can be trained or tested, but not both.
 
+    The remedy keeps the names that the user has already left out, since `--set` replaces a list.
+
     Raises:
         DataError: there is one.
     """
     counts = proposal.facts.classes + proposal.facts.row_labels
     if single := [name for name, count in counts.items() if count == 1]:
         shown, more = ", ".join(single[:MOST_SHOWN]), len(single) - MOST_SHOWN
-        leave_out = argument(f"source.no_label={json.dumps(single[:MOST_SHOWN], ensure_ascii=False)}")
+        names = [*filter(None, proposal.layout.format.no_label), *single[:MOST_SHOWN]]
+        leave_out = argument(f"source.no_label={json.dumps(names, ensure_ascii=False)}")
         others = f" and {more} more" if more > 0 else ""
         raise DataError(
             f"one row alone has {shown}{others}: too few to train and to test; add rows, leave such rows out (--set "

@@ -9,18 +9,23 @@ from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.errors import AssayError
 from assay.recipes.loader import apply_overrides
 from assay.recipes.recipe_faults import fault_lines
-from assay.recipes.source_section import FilesSource
+from assay.recipes.source_section import FilesSource, HubSource, MongoSource, SourceBase
 
-READING = ("file", "filter", "limit")  # keys that decide which rows there are
+READING = ("file", "filter", "limit", "max_reject_share")  # keys that decide which rows there are
 MEANING = ("entity", "tagging", "annotations", "label_map", "fold_labels", "no_label", "label_separator")
-_PATHS = {"data": "all"}  # any: only the other keys are checked
+# By kind of source, its model, and any values of the keys that it needs: only the other keys are checked.
+_MODELS: Mapping[str, tuple[type[SourceBase], Mapping[str, Any]]] = {
+    "files": (FilesSource, {"paths": {"data": "all"}}),
+    "hub": (HubSource, {"path": ".", "revision": "commit"}),
+    "mongo": (MongoSource, {"database": "database", "collection": "collection"}),
+}
 
 
 def source_settings(overrides: Sequence[str]) -> dict[str, Any]:
     """Return the keys of the source section that overrides such as `source.file.encoding=latin-1` set.
 
     Raises:
-        AssayError: a key is of another section or is decided by the data, or a value is wrong.
+        AssayError: a key is of another section or is decided by the data.
     """
     values: dict[str, Any] = {}
     apply_overrides(values, overrides)
@@ -32,12 +37,21 @@ def source_settings(overrides: Sequence[str]) -> dict[str, Any]:
             f"--set {(other or ['source'])[0]}: assay init takes only {', '.join(READING + MEANING)} of source; name "
             "fields with --text, --label and so on, and change other keys in the recipe that it writes"
         )
-    section = {"kind": "files", "paths": _PATHS, **settings}
-    try:
-        FilesSource.model_validate(section)
-    except ValidationError as error:
-        raise AssayError(f"--set: {'; '.join(fault_lines(error, FilesSource, section, 'source'))}") from error
     return dict(settings)
+
+
+def check_settings(kind: str, settings: Mapping[str, Any]) -> None:
+    """Refuse keys that a kind of source lacks, and wrong values.
+
+    Raises:
+        AssayError: there is one.
+    """
+    model, needed = _MODELS[kind]
+    section = {"kind": kind, **needed, **settings}
+    try:
+        model.model_validate(section)
+    except ValidationError as error:
+        raise AssayError(f"--set: {'; '.join(fault_lines(error, model, section, 'source'))}") from error
 
 
 def with_settings(layout: Mapping[str, Any], settings: Mapping[str, Any]) -> DocumentFormat:

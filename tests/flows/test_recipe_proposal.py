@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from assay.flows.recipe_proposal import ProposedRecipe, propose_recipe
 from assay.recipes.loader import load_recipe
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.proposed_recipe import Encoder
+from assay.recipes.proposal.source_settings import source_settings
 from assay.recipes.recipe import Recipe
 from tests.mongo import Mongo
 
@@ -187,6 +189,24 @@ def test_propose_recipe_for_a_collection(mongo: Mongo, monkeypatch: pytest.Monke
     assert (recipe.source.uri, recipe.source.format) == ("env:NEWS_URI", "parse")
 
 
+def test_propose_recipe_reads_no_more_of_a_collection_than_the_user_allows(
+    mongo: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongo.fill("news", [row(number) for number in range(80)])
+    monkeypatch.setenv("NEWS_URI", mongo.uri)
+    address = f"env:NEWS_URI/{mongo.database}.news"
+    settings = source_settings(["source.limit='50'", "source.filter={text: {$gt: B}}"])
+    result, recipe = proposed(address, choices=Choices(settings=settings))
+    assert (len(result.sample.documents), recipe.source.limit) == (50, 50)
+    assert not any(document.values["text"].startswith("Acme") for document in result.sample.documents)
+
+
+@pytest.mark.parametrize("address", ["env:NEWS_URI/shop.news", "owner/name"])
+def test_propose_recipe_refuses_settings_of_files_for_other_sources(address: str) -> None:
+    with pytest.raises(AssayError, match=r"^--set: unknown key 'source\.file'"):
+        propose_recipe(address, choices=Choices(settings={"file": {"encoding": "latin-1"}}))
+
+
 def test_propose_recipe_with_an_encoder(folder: Path) -> None:
     write_jsonl(folder / "news.jsonl", [row(number) for number in range(60)])
     recipe = load_recipe(propose_recipe("news.jsonl", encoder=Encoder("owner/encoder", "abc"), name="other").path)
@@ -237,6 +257,16 @@ def test_propose_recipe_refuses_data_with_many_rejects(folder: Path) -> None:
     assert not (folder / "news.yaml").exists()
 
 
+def test_propose_recipe_accepts_the_share_of_rejects_that_the_user_sets(folder: Path) -> None:
+    write_jsonl(folder / "news.jsonl", missing("text"))
+    with pytest.raises(DataError, match=r"^25 of 100 rows of the sample cannot be read"):
+        propose_recipe("news.jsonl", choices=Choices(settings={"max_reject_share": 0.2}))
+    result, recipe = proposed(
+        "news.jsonl", choices=Choices(settings=source_settings(["source.max_reject_share='0.3'"]))
+    )
+    assert (len(result.rejects), recipe.source.max_reject_share) == (25, 0.3)
+
+
 @pytest.mark.parametrize("write", [write_jsonl, write_csv])
 def test_propose_recipe_leaves_out_rows_without_a_class(
     folder: Path, write: Callable[[Path, Sequence[Mapping[str, Any]]], None]
@@ -265,6 +295,19 @@ def test_propose_recipe_refuses_a_class_of_one_row(folder: Path) -> None:
         propose_recipe("news.jsonl")
     result, _ = proposed("news.jsonl", choices=Choices(settings={"no_label": ["rare"]}))
     assert (result.left_out, result.proposal.rows) == (1, 59)
+
+
+def test_propose_recipe_leaves_out_rare_classes_beside_those_that_the_user_has_left_out(folder: Path) -> None:
+    documents = [without(number, "entities") for number in range(60)]
+    for number, name in enumerate(("NA", "NA", "", "rare")):
+        documents[number]["label"] = name
+    write_jsonl(folder / "news.jsonl", documents)
+    with pytest.raises(DataError) as error:
+        propose_recipe("news.jsonl", choices=Choices(settings={"no_label": ["NA"]}))
+    [override] = re.findall(r"--set '([^']+)'", str(error.value))
+    assert override == 'source.no_label=["NA", "rare"]'
+    result, _ = proposed("news.jsonl", choices=Choices(settings=source_settings([override])))
+    assert (result.left_out, result.proposal.rows) == (4, 56)
 
 
 def test_propose_recipe_asks_for_the_names_of_columns(folder: Path) -> None:
