@@ -17,7 +17,8 @@ from assay.corpus.errors import AssayError
 if TYPE_CHECKING:
     from assay.flows.recipe_proposal import ProposedRecipe
 
-_SOURCE_KEY = re.compile(r"\bsource\.(file|filter|entity|tagging|annotations|no_label|label_\w+)(\.\w+)*")
+_OPTION = re.compile(r"(?<!\w)--(set|text|pair|labels?|entities|group|split|config)\b")
+_SOURCE_KEY = re.compile(r"\bsource\.(?P<name>\w+)(\.\w+)*")
 _FIELDS = re.compile(r"\bsource\.fields\b")
 
 
@@ -90,13 +91,15 @@ def init(
 @contextmanager
 def _settable_keys() -> Iterator[None]:
     """Say in errors that name a key of the source how to set it before there is a recipe."""
+    from assay.recipes.proposal.source_settings import MEANING, READING
+
     try:
         yield
     except AssayError as error:
         line = str(error)
-        if re.search(r"(?<!\w)--(set|text|label)\b", line):
+        if _OPTION.search(line):
             raise
-        if key := _SOURCE_KEY.search(line):
+        if key := next((key for key in _SOURCE_KEY.finditer(line) if key["name"] in (*READING, *MEANING)), None):
             raise type(error)(f"{line} (here: --set {key[0]}=VALUE)") from error
         if _FIELDS.search(line):
             raise type(error)(f"{line} (here: --text FIELD, --label FIELD and so on)") from error

@@ -1,9 +1,16 @@
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
+from assay.cli.init import _settable_keys
+from assay.corpus.errors import DataError
+from assay.recipes.proposal.field_roles import Choices
+from assay.recipes.proposal.source_settings import MEANING, READING
 from tests.cli.calls import call
+
+OPTIONS = ["set", *(one.name for one in dataclasses.fields(Choices) if one.name != "settings")]
 
 
 def write_news(folder: Path, fields: str = "text,label") -> None:
@@ -77,3 +84,40 @@ def test_init_says_which_column_beside_entities_may_be_a_class(
     shown = capsys.readouterr().out
     assert "classes: warm 30, cold 30" in shown
     assert "slice" not in shown
+
+
+def said(line: str) -> str:
+    """Return what the command says of an error."""
+    with pytest.raises(DataError) as error, _settable_keys():
+        raise DataError(line)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("key", [*READING, *MEANING])
+def test_settable_keys_says_how_to_set_each_key(key: str) -> None:
+    line = f"3 rows cannot be read; name it in source.fields, or set source.{key}"
+    assert said(line) == f"{line} (here: --set source.{key}=VALUE)"
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_settable_keys_adds_nothing_where_the_line_names_an_option(option: str) -> None:
+    line = f"3 rows cannot be read; name it in source.fields.text (assay init: --{option})"
+    assert said(line) == line
+
+
+def test_settable_keys_names_the_options_of_fields() -> None:
+    assert said("name it in source.fields").endswith(" (here: --text FIELD, --label FIELD and so on)")
+    assert said("set source.format: rows") == "set source.format: rows"
+
+
+def test_init_takes_the_share_of_rejects_that_its_error_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_news(tmp_path)
+    lines = (tmp_path / "news.csv").read_text().splitlines()
+    (tmp_path / "news.csv").write_text("\n".join([*lines, *["Acme rests,good,more"] * 10]) + "\n")
+    assert call(monkeypatch, "init", "news.csv") == 1
+    assert "10 of 70 rows of the sample cannot be read" in capsys.readouterr().err
+    assert call(monkeypatch, "init", "news.csv", "--set", "source.max_reject_share=0.2") == 0
+    assert call(monkeypatch, "validate", "news.yaml") == 0
