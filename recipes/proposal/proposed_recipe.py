@@ -116,7 +116,6 @@ _SECTIONS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("parse", _PARSE_COMMENTS),
     ("annotations", {"disagreement": "of several annotators", "relations": "between entities"}),
     ("tagging", {"scheme": "scheme of the tags", "names": "names of the tags 0, 1, 2, …"}),
-    ("annotations", {}),
 )
 _VALUE_COMMENTS = {
     "label_separator": "stands between the labels of a cell",
