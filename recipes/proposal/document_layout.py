@@ -68,16 +68,15 @@ def _has_no_class(documents: Documents, layout: DocumentLayout) -> bool:
 def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
     check_readable(documents)
     tool = recognised_format(documents)
-    # The controls and questions of a tool are no fields.
     if tool not in (None, "doccano"):
-        return DocumentLayout(*tool_layout(documents, tool, choices))
+        return DocumentLayout(*tool_layout(documents, profiles, tool, choices))
     choices.check(profiles)
     if tool is None and "annotations" in choices.settings:
         raise AssayError("--set source.annotations: these are no documents of an annotation tool; leave it out")
     several = find_row_labels(documents, profiles, choices)
     # Lists of names alone are what doccano writes for texts, and many others, too.
     if tool is not None and ("entities" in profiles or not _holds_several(documents, several)):
-        return DocumentLayout(*tool_layout(documents, tool, choices))
+        return DocumentLayout(*tool_layout(documents, profiles, tool, choices))
     if (words := _words_and_tags(documents, profiles, choices)) is not None:
         return _tagged_layout(profiles, choices, *words)
     if (sentences := _sentences(documents, profiles)) is not None:

@@ -94,7 +94,7 @@ def find_roles(profiles: Profiles, choices: Choices, *, has_entities: bool) -> R
         AssayError: neither classes nor entities were found.
     """
     free = profiles
-    split = _split(free, choices)
+    split = find_split(free, choices)
     row_id = _named(free, ID_NAMES, lambda profile: profile.unique and profile.mean_length <= LONGEST_ID)
     free = without(free, split, row_id)
     label = _label(free, choices, has_entities=has_entities)
@@ -236,7 +236,13 @@ def _is_tag(profile: FieldProfile) -> bool:
     return len(profile.counts) > 1 and all(map(is_tag, profile.counts))
 
 
-def _split(profiles: Profiles, choices: Choices) -> str | None:
+def find_split(profiles: Profiles, choices: Choices) -> str | None:
+    """Return the field of the published split; None if no field holds one.
+
+    Raises:
+        AmbiguousError: a field may hold splits.
+        AssayError: the field that the user names holds something other than splits.
+    """
     if choices.split is not None:
         return _given_split(profiles, choices.split)
     for profile in (profile for name, profile in profiles.items() if _is_named_split(name)):
