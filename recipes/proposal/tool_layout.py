@@ -1,7 +1,6 @@
 """The layout of documents that an annotation tool exported."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from assay.corpus.documents.annotators.label_studio import ADDED, holds_choices, holds_spans, is_full_task
@@ -43,7 +42,7 @@ def tool_layout(
         AssayError: the annotations hold neither classes nor entities, or no document has a field that the user names.
     """
     # The controls and questions of a tool are no fields.
-    replace(choices, text=None, label=None, labels=None, entities=None).check(profiles)
+    choices.check(profiles, ("pair", "group", "split"))
     text = choices.text or _text_field(documents, tool)
     pair, group, split = given(choices.pair), given(choices.group), find_split(profiles, choices)
     free = without(profiles, text, pair, group, split, *_ADDED)
