@@ -49,6 +49,7 @@ _PARSE_COMMENTS = {
     "text": "text of a sentence",
     "entities": "entities of a sentence",
     "label": "class of a sentence",
+    "labels": "labels of a sentence",
 }
 
 
