@@ -123,6 +123,7 @@ def _same_lengths(documents: Documents, words: str, tags: str) -> bool:
 def _tagged_layout(
     documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices, words: str, tags: str
 ) -> DocumentLayout:
+    _check_text_is_words(choices, words)
     # The tags are a list of names, too: only the user can say which list holds labels of the row.
     several = find_row_labels(documents, profiles, choices) if choices.labels is not None else None
     names = several.names if several is not None else []
@@ -138,6 +139,17 @@ def _tagged_layout(
         layout["fields"]["labels"] = several.fields
     heads = _heads(roles, tags != NONE, several is not None)
     return DocumentLayout(DocumentFormat.model_validate(layout), heads, roles, used)
+
+
+def _check_text_is_words(choices: Choices, words: str) -> None:
+    """Refuse a text beside the words, which make up the text."""
+    text = None if choices.text == words else choices.text
+    for option, name in (("text", text), ("pair", choices.pair)):
+        if name is not None:
+            raise AssayError(
+                f"--{option} {name}: the text of these documents is their words in {words}; leave the option out, or "
+                f"leave {words} out of the data"
+            )
 
 
 def _beside(several: RowLabelFields | None, choices: Choices) -> Choices:

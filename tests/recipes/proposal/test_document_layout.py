@@ -196,6 +196,14 @@ def test_find_layout_reads_labels_beside_tags() -> None:
     assert find_layout(lists, Choices(labels="tags", entities=NONE)).heads == ("labels",)
 
 
+@pytest.mark.parametrize("option", ["text", "pair"])
+def test_find_layout_refuses_another_text_than_the_words(option: str) -> None:
+    documents = [tagged(row, summary=f"Acme opens plant {row}") for row in range(20)]
+    with pytest.raises(AssayError, match=f"^--{option} summary: the text of these documents is their words in tokens"):
+        find_layout(documents, Choices(**{option: "summary"}))  # type: ignore[arg-type]
+    assert find_layout(documents, Choices(text="tokens")).heads == ("tokens",)
+
+
 def test_find_layout_reads_what_the_user_names_in_sentences() -> None:
     documents = [speech(row, **people(row)) for row in range(60)]
 
