@@ -80,13 +80,12 @@ _REMEDIES = (
     ),
     (
         r"tag has no prefix",
-        "set source.tagging.scheme (assay init: --tag-scheme) to io if a run of equal tags is one entity, else add "
-        "prefixes",
+        "set source.tagging.scheme to io if a run of equal tags is one entity, else add prefixes",
     ),
     (r"tag is not of source.tagging.scheme", "set source.tagging.scheme to the scheme of the tags, or leave it out"),
     (
         r"tag is a number",
-        "name the tags in their order in source.tagging.names (assay init: --tag-names), such as O, B-PER, I-PER",
+        "name the tags in their order in source.tagging.names, such as O, B-PER, I-PER",
     ),
     (r"tag is not in source.tagging.names", "add the tag to source.tagging.names"),
     (r".* holds no spacing", "set source.tagging.space_after to a list of true and false, Yes and No, or white space"),

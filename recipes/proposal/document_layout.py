@@ -27,6 +27,7 @@ TAG_NAMES = ("ner_tags", "tags", "labels", "ner", "bio", "slots", "tag")
 MOST = 0.9
 SHORTEST = 5  # characters of a sentence in the mean; Chinese ones are short
 LISTS = ("objects", "list", "words")
+_PARSE_USES = {"text": "text", "entities": "entities", "label": "class", "labels": "labels"}
 
 
 @dataclass(frozen=True)
@@ -68,20 +69,22 @@ def _has_no_class(documents: Documents, layout: DocumentLayout) -> bool:
 def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
     check_readable(documents)
     tool = recognised_format(documents)
-    # The controls and questions of a tool are no fields.
     if tool not in (None, "doccano"):
-        return DocumentLayout(*tool_layout(documents, tool, choices))
-    choices.check(profiles)
-    if tool is None and "annotations" in choices.settings:
-        raise AssayError("--set source.annotations: these are no documents of an annotation tool; leave it out")
-    several = find_row_labels(documents, profiles, choices)
+        return DocumentLayout(*tool_layout(documents, profiles, tool, choices))
+    sentences = _sentences(documents, profiles)
+    inner = profile_fields(_objects(documents, sentences)) if sentences is not None else {}
+    choices.check([*profiles, *inner])
+    several = find_row_labels(documents, profiles, choices) if sentences is None else None
     # Lists of names alone are what doccano writes for texts, and many others, too.
     if tool is not None and ("entities" in profiles or not _holds_several(documents, several)):
-        return DocumentLayout(*tool_layout(documents, tool, choices))
+        return DocumentLayout(*tool_layout(documents, profiles, tool, choices))
+    if "annotations" in choices.settings:
+        raise AssayError("--set source.annotations: these are no documents of an annotation tool; leave it out")
     if (words := _words_and_tags(documents, profiles, choices)) is not None:
-        return _tagged_layout(profiles, choices, *words)
-    if (sentences := _sentences(documents, profiles)) is not None:
-        return _parse_layout(documents, profiles, choices, sentences)
+        choices.check(profiles)
+        return _tagged_layout(documents, profiles, choices, *words)
+    if sentences is not None:
+        return _parse_layout(documents, profiles, inner, choices, sentences)
     return _row_layout(documents, profiles, choices, several)
 
 
@@ -117,12 +120,50 @@ def _same_lengths(documents: Documents, words: str, tags: str) -> bool:
     return same >= MOST * len(pairs)
 
 
-def _tagged_layout(profiles: Mapping[str, FieldProfile], choices: Choices, words: str, tags: str) -> DocumentLayout:
-    roles = _roles(without(profiles, words, tags), choices, has_entities=tags != NONE)
-    fields = {"tokens": words, **({"tags": tags} if tags != NONE else {}), **_label_and_columns(roles)}
-    used = {words: "words", **({tags: "tags"} if tags != NONE else {})}
-    layout = {"format": "tokens", "fields": fields}
-    return DocumentLayout(DocumentFormat.model_validate(layout), _heads(roles, tags != NONE), roles, used)
+def _tagged_layout(
+    documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices, words: str, tags: str
+) -> DocumentLayout:
+    _check_text_is_words(choices, words)
+    # The tags are a list of names, too: only the user can say which list holds labels of the row.
+    several = find_row_labels(documents, profiles, choices) if choices.labels is not None else None
+    names = several.names if several is not None else []
+    if taken := next((name for name in names if name in (words, tags)), None):
+        use = "words" if taken == words else f"tags of the words; add --entities {NONE}"
+        raise AssayError(f"--labels {taken}: it holds the {use}, or name another field")
+    needs_no_class = tags != NONE or several is not None
+    roles = _roles(without(profiles, words, tags, *names), _beside(several, choices), has_entities=needs_no_class)
+    fields = {"tokens": words, **({"tags": tags} if tags != NONE else {})}
+    used = {words: "words", **({tags: "tags"} if tags != NONE else {}), **_use_of_labels(several)}
+    layout = {"format": "tokens", **_labels_settings(several), "fields": {**fields, **_label_and_columns(roles)}}
+    if several is not None:
+        layout["fields"]["labels"] = several.fields
+    heads = _heads(roles, tags != NONE, several is not None)
+    return DocumentLayout(DocumentFormat.model_validate(layout), heads, roles, used)
+
+
+def _check_text_is_words(choices: Choices, words: str) -> None:
+    """Refuse a text beside the words, which make up the text."""
+    text = None if choices.text == words else choices.text
+    for option, name in (("text", text), ("pair", choices.pair)):
+        if name is not None:
+            raise AssayError(
+                f"--{option} {name}: the text of these documents is their words in {words}; leave the option out, or "
+                f"leave {words} out of the data"
+            )
+
+
+def _beside(several: RowLabelFields | None, choices: Choices) -> Choices:
+    """Return the choices beside several labels: a column with few values is a class only if the user says so."""
+    return replace(choices, label=NONE) if several is not None and choices.label is None else choices
+
+
+def _use_of_labels(several: RowLabelFields | None) -> dict[str, str]:
+    names = several.names if several is not None else []
+    return dict.fromkeys(names, "labels" if len(names) == 1 else "label: 1 if it applies")
+
+
+def _labels_settings(several: RowLabelFields | None) -> dict[str, Any]:
+    return {"label_separator": several.separator} if several is not None and several.separator else {}
 
 
 def _sentences(documents: Documents, profiles: Mapping[str, FieldProfile]) -> str | None:
@@ -142,21 +183,38 @@ def _text_of_sentence(inner: Mapping[str, FieldProfile]) -> str | None:
 
 
 def _parse_layout(
-    documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices, name: str
+    documents: Documents,
+    profiles: Mapping[str, FieldProfile],
+    inner: Mapping[str, FieldProfile],
+    choices: Choices,
+    name: str,
 ) -> DocumentLayout:
+    if choices.pair is not None:
+        raise AssayError(f"--pair {choices.pair}: sentences of documents have no second text; leave it out")
+    choices.check(inner, ("text", "label", "labels", "entities"), of="sentence")
     sentences = _objects(documents, name)
-    inner = profile_fields(sentences)
-    text = str(_text_of_sentence(inner))
+    text = choices.text or str(_text_of_sentence(inner))
     entities, entity = _entity_field(sentences, inner, text, choices)
-    roles = _roles(without(inner, text, entities), choices, has_entities=entity is not None)
-    outer = find_roles(without(profiles, name), Choices(label=NONE), has_entities=True)
-    parse = {"sentences": name, "text": text, **({"entities": entities} if entities else {})}
-    parse |= {"label": roles.label} if roles.label else {}
-    layout = {"format": "parse", "fields": _label_and_columns(outer), "parse": parse}
-    used = {name: "sentences", f"{name}[].{text}": "text"}
-    used |= {f"{name}[].{entities}": "entities"} if entities else {}
-    used |= {f"{name}[].{roles.label}": "class"} if roles.label else {}
-    return DocumentLayout(_with_entity(layout, entity), _heads(roles, entity is not None), outer, used)
+    several = find_row_labels(sentences, inner, choices) if choices.labels is not None else None
+    labels = several.names if several is not None else []
+    if len(labels) > 1:
+        raise AssayError(f"--labels {choices.labels}: labels of a sentence stand in one field; name a single one")
+    # Groups and splits are columns of the documents, or of both; the user may name any.
+    of_sentence = replace(_beside(several, choices), group=NONE, split=NONE)
+    free = without(inner, text, entities, choices.group, choices.split, *labels)
+    roles = _roles(free, of_sentence, has_entities=entity is not None or several is not None)
+    outer = find_roles(without(profiles, name), replace(choices, label=NONE), has_entities=True)
+    parts = {"text": text, "entities": entities, "label": roles.label, "labels": next(iter(labels), None)}
+    found = {key: field_name for key, field_name in parts.items() if field_name is not None}
+    layout = {
+        "format": "parse",
+        "fields": _label_and_columns(outer),
+        "parse": {"sentences": name, **found},
+        **_labels_settings(several),
+    }
+    used = {name: "sentences"} | {f"{name}[].{found[key]}": use for key, use in _PARSE_USES.items() if key in found}
+    heads = _heads(roles, entity is not None, several is not None)
+    return DocumentLayout(_with_entity(layout, entity), heads, outer, used)
 
 
 def _row_layout(
@@ -170,8 +228,7 @@ def _row_layout(
     singles = {name: profile for name, profile in profiles.items() if profile.kind not in LISTS}
     labels = several.names if several is not None else []
     needs_no_class = entity is not None or several is not None
-    # Beside several labels, a column with few values is a slice unless the user says that it is the class.
-    choices = replace(choices, label=NONE) if several is not None and choices.label is None else choices
+    choices = _beside(several, choices)
     try:
         roles = _roles(without(singles, text, pair, *labels), choices, has_entities=needs_no_class)
     except AmbiguousError:
@@ -185,9 +242,9 @@ def _row_layout(
     }
     texts |= {"labels": several.fields} if several is not None else {}
     layout: dict[str, Any] = {"format": "rows", "fields": {**texts, **_label_and_columns(roles)}}
-    layout |= {"label_separator": several.separator} if several is not None and several.separator else {}
+    layout |= _labels_settings(several)
     used = {text: "text"} | ({pair: "second text"} if pair else {}) | ({entities: "entities"} if entities else {})
-    used |= dict.fromkeys(labels, "labels" if len(labels) == 1 else "label: 1 if it applies")
+    used |= _use_of_labels(several)
     heads = _heads(roles, entity is not None, several is not None)
     return DocumentLayout(_with_entity(layout, entity), heads, roles, used)
 

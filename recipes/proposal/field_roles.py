@@ -1,7 +1,7 @@
 """Which field is the text, the class, the id, the group, the time and the published split of a row."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,8 @@ TIME_NAMES = ("time", "date", "timestamp", "created_at", "created", "published",
 SPLIT_NAMES = ("split", "set", "partition", "fold", "subset")
 MOST_SLICE_VALUES = 20
 LEAST_MEAN_TEXT = 12  # characters
-OPTIONAL = ("label", "entities", "group", "split")  # roles that no field needs to have
+OPTIONAL = ("label", "labels", "entities", "group", "split")  # roles that no field needs to have
+ROLES = ("text", "pair", "label", "labels", "entities", "group", "split")
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,32 @@ class Choices:
     labels: str | None = None  # a field, or several separated by commas
     settings: Mapping[str, Any] = field(default_factory=dict)  # keys of the source section
 
-    def check(self, names: Collection[str]) -> None:
-        """Refuse names that no document has.
+    def check(self, names: Collection[str], roles: Collection[str] = ROLES, *, of: str = "document") -> None:
+        """Refuse names that no document has, and two uses of one field.
+
+        Args:
+            names: the fields that exist.
+            roles: options that name one of these fields.
+            of: what holds the fields, for the message.
 
         Raises:
-            AssayError: a named field does not exist.
+            AssayError: a named field does not exist, or has two uses.
         """
         taken: dict[str, str] = {}
-        for option in ("text", "pair", "label", "entities", "group", "split"):
-            name: str | None = getattr(self, option)
-            if name is None or (name == NONE and option in OPTIONAL):
-                continue
-            if name not in names:
-                raise AssayError(f"--{option} {name}: no document has this field; fields are {listed(list(names))}")
+        for option, name in self._named():
+            if option in roles and name not in names:
+                raise AssayError(f"--{option} {name}: no {of} has this field; fields are {listed(list(names))}")
             if (other := taken.setdefault(name, option)) != option:
                 raise AssayError(f"--{other} and --{option} both name {name}; a field has one use, so name another")
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        """Yield each option with a field that it names."""
+        for option in ROLES:
+            value: str | None = getattr(self, option)
+            if value is None or (value == NONE and option in OPTIONAL):
+                continue
+            for name in separate_names(value) if option == "labels" else [value]:
+                yield option, name
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ def find_roles(profiles: Profiles, choices: Choices, *, has_entities: bool) -> R
         AssayError: neither classes nor entities were found.
     """
     free = profiles
-    split = _split(free, choices)
+    split = find_split(free, choices)
     row_id = _named(free, ID_NAMES, lambda profile: profile.unique and profile.mean_length <= LONGEST_ID)
     free = without(free, split, row_id)
     label = _label(free, choices, has_entities=has_entities)
@@ -116,7 +128,7 @@ def find_texts(profiles: Profiles, choices: Choices) -> tuple[str, str | None]:
     """
     if choices.text is not None:
         return choices.text, given(choices.pair)
-    candidates = {name: profile for name, profile in profiles.items() if is_text(profile)}
+    candidates = {name: profile for name, profile in without(profiles, choices.pair).items() if is_text(profile)}
     by_last = {last_part(name): name for name in reversed(candidates)}
     if choices.pair is None:
         for first, second in PAIR_NAMES:
@@ -236,7 +248,13 @@ def _is_tag(profile: FieldProfile) -> bool:
     return len(profile.counts) > 1 and all(map(is_tag, profile.counts))
 
 
-def _split(profiles: Profiles, choices: Choices) -> str | None:
+def find_split(profiles: Profiles, choices: Choices) -> str | None:
+    """Return the field of the published split; None if no field holds one.
+
+    Raises:
+        AmbiguousError: a field may hold splits.
+        AssayError: the field that the user names holds something other than splits.
+    """
     if choices.split is not None:
         return _given_split(profiles, choices.split)
     for profile in (profile for name, profile in profiles.items() if _is_named_split(name)):
@@ -287,6 +305,11 @@ def _named(profiles: Profiles, names: Sequence[str], suits: Callable[[FieldProfi
         if field_name is not None and suits(profiles[field_name]):
             return field_name
     return None
+
+
+def separate_names(names: str) -> list[str]:
+    """Return the fields that an option names, which are separated by commas."""
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def given(name: str | None) -> str | None:

@@ -49,6 +49,7 @@ _PARSE_COMMENTS = {
     "text": "text of a sentence",
     "entities": "entities of a sentence",
     "label": "class of a sentence",
+    "labels": "labels of a sentence",
 }
 
 
@@ -116,7 +117,6 @@ _SECTIONS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("parse", _PARSE_COMMENTS),
     ("annotations", {"disagreement": "of several annotators", "relations": "between entities"}),
     ("tagging", {"scheme": "scheme of the tags", "names": "names of the tags 0, 1, 2, …"}),
-    ("annotations", {}),
 )
 _VALUE_COMMENTS = {
     "label_separator": "stands between the labels of a cell",

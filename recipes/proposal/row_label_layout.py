@@ -6,10 +6,9 @@ from typing import Any
 
 from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
-from assay.recipes.proposal.field_content import listed
 from assay.recipes.proposal.field_profile import FieldProfile
-from assay.recipes.proposal.field_roles import Choices, last_part
-from assay.recipes.proposal.label_cells import are_labels, are_written_lists, listed_labels, separator_of
+from assay.recipes.proposal.field_roles import Choices, last_part, separate_names
+from assay.recipes.proposal.label_cells import SEPARATORS, are_labels, are_written_lists, listed_labels, separator_of
 from assay.recipes.proposal.questions import NONE
 
 Documents = Sequence[Mapping[str, Any]]
@@ -69,13 +68,11 @@ def find_row_labels(
 def _named(documents: Documents, profiles: Mapping[str, FieldProfile], labels: str) -> RowLabelFields | None:
     if labels == NONE:
         return None
-    names = [name.strip() for name in labels.split(",") if name.strip()]
-    for name in names:
-        if name not in profiles:
-            raise AssayError(f"--labels {name}: no document has this field; fields are {listed(list(profiles))}")
+    names = separate_names(labels)
     if len(names) == 1 and (profile := profiles[names[0]]).kind in ("words", "list", "text"):
         is_delimited = profile.kind == "text" and not are_written_lists(profile)
-        return RowLabelFields(names[0], separator_of(profile) if is_delimited else None)
+        separators = (*SEPARATORS, TABLE_SEPARATOR)
+        return RowLabelFields(names[0], separator_of(profile, separators) if is_delimited else None)
     for name in names:
         if not _is_switch(profiles[name]):
             raise AssayError(

@@ -13,13 +13,14 @@ from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, Head
-from assay.recipes.proposal.field_profile import profile_fields, value_text
-from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, given
+from assay.recipes.proposal.field_profile import FieldProfile, profile_fields, value_text
+from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_split, find_texts, given, without
 from assay.recipes.proposal.label_cells import MIN_ROWS_PER_CLASS
 from assay.recipes.proposal.questions import NONE, ask
 from assay.recipes.proposal.source_settings import with_settings
 
 Documents = Sequence[Mapping[str, Any]]
+Profiles = Mapping[str, FieldProfile]
 # Object of a document that holds the text, by tool.
 _INNER = {"label_studio": "data", "argilla": "fields"}
 # Documents that show which heads the annotations suit.
@@ -32,27 +33,33 @@ _ADDED = {*ADDED, "id", "created_at", "updated_at"}
 
 
 def tool_layout(
-    documents: Documents, tool: str, choices: Choices
+    documents: Documents, profiles: Profiles, tool: str, choices: Choices
 ) -> tuple[DocumentFormat, tuple[Head, ...], RowRoles, dict[str, str]]:
     """Return the parts of a `DocumentLayout`: format, heads, roles and used fields.
 
     Raises:
         AmbiguousError: several fields may be the text or the class.
-        AssayError: the annotations hold neither classes nor entities.
+        AssayError: the annotations hold neither classes nor entities, or no document has a field that the user names.
     """
+    # The controls and questions of a tool are no fields.
+    choices.check(profiles, ("pair", "group", "split"))
     text = choices.text or _text_field(documents, tool)
-    labels = _labels_field(documents, tool, choices)
-    label = given(choices.label) if labels is not None else _label_field(documents, tool, text, choices)
-    roles = RowRoles(label=label, id=_id_field(documents, tool, text))
+    pair, group, split = given(choices.pair), given(choices.group), find_split(profiles, choices)
+    free = without(profiles, text, pair, group, split, *_ADDED)
+    labels = _labels_field(documents, profiles, tool, choices)
+    label = given(choices.label) if labels is not None else _label_field(documents, free, tool, choices)
+    roles = RowRoles(label=label, id=_id_field(documents, tool, text), group=group, split=split)
     names = {
-        "text": text, "label": label, "labels": labels, "entities": given(choices.entities), "id": roles.id
+        "text": text, "text_pair": pair, "label": label, "labels": labels, "entities": given(choices.entities),
+        "id": roles.id, "group": group, "split": split
     }  # fmt: skip
     fields = {key: name for key, name in names.items() if name is not None and (key, name) != ("text", "text")}
     document_format = with_settings({"format": tool, "fields": fields}, choices.settings)
     heads = _heads(documents, document_format, choices)
     inner = _INNER.get(tool, "")
     name = f"{inner}.{text}" if isinstance(documents[0].get(inner), Mapping) else text
-    used = {name: "text"} | {field: key for key, field in fields.items() if key in ("label", "labels", "entities")}
+    used = {name: "text"} | ({pair: "second text"} if pair else {})
+    used |= {field: key for key, field in fields.items() if key in ("label", "labels", "entities")}
     return document_format, heads, roles, used
 
 
@@ -66,16 +73,15 @@ def _text_field(documents: Documents, tool: str) -> str:
     )
 
 
-def _label_field(documents: Documents, tool: str, text: str, choices: Choices) -> str | None:
+def _label_field(documents: Documents, free: Profiles, tool: str, choices: Choices) -> str | None:
     """Return the field of the class; None where the tool says it itself, or there is none."""
     if choices.label is not None or tool != "label_studio" or is_full_task(documents[0]):
         return given(choices.label)
-    profiles = {name: profile for name, profile in profile_fields(documents).items() if name not in {text, *_ADDED}}
     has_entities = any(holds_spans(value) for document in documents[:_TRIED] for value in document.values())
-    return find_roles(profiles, Choices(group=NONE), has_entities=has_entities).label
+    return find_roles(free, Choices(group=NONE, split=NONE), has_entities=has_entities).label
 
 
-def _labels_field(documents: Documents, tool: str, choices: Choices) -> str | None:
+def _labels_field(documents: Documents, profiles: Profiles, tool: str, choices: Choices) -> str | None:
     """Return the field of several labels; None where the tool says it itself, or there is none."""
     if choices.labels is not None or tool != "label_studio" or is_full_task(documents[0]):
         return given(choices.labels)
@@ -83,8 +89,9 @@ def _labels_field(documents: Documents, tool: str, choices: Choices) -> str | No
         return None
     names = dict.fromkeys(name for document in documents for name, cell in document.items() if holds_choices(cell))
     if len(names) > 1:
-        profiles = profile_fields(documents)
-        raise ask("the labels of a row", "--labels", [profiles[name] for name in names], optional=True)
+        # A column whose every cell is an object has no profile, only its members have.
+        columns = [profiles.get(name, FieldProfile(name, len(documents))) for name in names]
+        raise ask("the labels of a row", "--labels", columns, optional=True)
     return next(iter(names), None)
 
 

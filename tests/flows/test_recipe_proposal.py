@@ -227,7 +227,7 @@ def test_propose_recipe_for_tags_without_prefixes(folder: Path) -> None:
     documents = [tagged(number) for number in range(60)]
     bare = [{**document, "tags": [tag[2:] or "O" for tag in document["tags"]]} for document in documents]
     write_jsonl(folder / "news.jsonl", bare)
-    with pytest.raises(DataError, match=r"set source\.tagging\.scheme \(assay init: --tag-scheme\) to io"):
+    with pytest.raises(DataError, match=r"set source\.tagging\.scheme to io"):
         propose_recipe("news.jsonl")
     _, recipe = proposed("news.jsonl", choices=Choices(settings={"tagging": {"scheme": "io"}}))
     assert recipe.source.tagging.scheme == "io"

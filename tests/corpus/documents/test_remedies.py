@@ -1,10 +1,14 @@
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from assay import corpus
+from assay.cli.command import app
 from assay.corpus.documents.remedies import GENERAL, remedy_of
 
 CORPUS = Path(str(corpus.__path__[0]))
@@ -54,3 +58,18 @@ def test_remedy_of_is_specific_for_each_reason_of_the_readers(kind: str) -> None
 )
 def test_remedy_of_names_the_setting(reason: str, part: str) -> None:
     assert part in remedy_of(reason)
+
+
+def _options(command: Any) -> set[str]:
+    """Return the options of a command and of the commands below it."""
+    own = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    return own.union(*map(_options, getattr(command, "commands", {}).values()))
+
+
+def test_remedies_name_options_of_the_commands() -> None:
+    commands = typer.main.get_command(app)
+    source = (CORPUS / "documents" / "remedies.py").read_text(encoding="utf-8")
+    text = "; ".join(str(node.value) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    of_init = {option for part in re.findall(r"assay init: ([^)]*)", text) for option in re.findall(r"--[\w-]+", part)}
+    assert {"--label", "--entities"} <= of_init <= _options(commands.commands["init"])  # type: ignore[attr-defined]
+    assert set(re.findall(r"--[a-z][\w-]*", text)) <= _options(commands)

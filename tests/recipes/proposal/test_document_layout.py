@@ -1,10 +1,13 @@
 import re
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.recipes.proposal.document_layout import find_layout
+from assay.recipes.proposal.document_layout import DocumentLayout, find_layout
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.questions import NONE, AmbiguousError
 
@@ -118,3 +121,122 @@ def test_find_layout_tells_which_lists_are_no_entities() -> None:
     )
     with pytest.raises(AssayError, match=re.escape(message)):
         find_layout(documents, Choices())
+
+
+Row = Callable[[int], dict[str, Any]]
+TOPICS = ("a,b", "b", "a", "b,c", "c,a", "c")
+
+
+def speech(row: int, **columns: Any) -> dict[str, Any]:
+    """Return a document of two sentences."""
+    parts = [{"text": f"Acme opens plant {row}", "topic": TOPICS[row % 6], "class": ("x", "y")[row % 2]}] * 2
+    return {"doc_id": f"d{row}", "sentences": parts, **columns}
+
+
+def people(row: int) -> dict[str, Any]:
+    return {"author": f"a{row % 15}", "user_id": f"u{row % 20}"}
+
+
+def unclear(row: int) -> dict[str, Any]:
+    return {"split": ("train", "extra")[row % 2]}
+
+
+def tagged(row: int, **columns: Any) -> dict[str, Any]:
+    return {"tokens": WORDS, "tags": TAGS, **columns}
+
+
+def settled(documents: list[dict[str, Any]], choices: Choices) -> list[DocumentLayout]:
+    """Return the layout for each way to answer the questions about a sample, as they say that one can."""
+    try:
+        return [find_layout(documents, choices)]
+    except AmbiguousError as error:
+        options = str(error).rpartition("Add ")[2] if "Add --" in str(error) else str(error).rpartition("add ")[2]
+        words = [word.strip(",") for word in shlex.split(options.partition(", so that")[0])]
+    found, option = [], ""
+    for word in words:
+        if word.startswith("--"):
+            option = word.removeprefix("--")
+        elif word != "or":
+            assert getattr(choices, option) is None, f"--{option} is asked again"
+            found += settled(documents, replace(choices, **{option: word}))  # type: ignore[arg-type]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("row", "answers"),
+    [
+        (lambda row: speech(row), 2),
+        (lambda row: speech(row, **people(row)), 6),
+        (lambda row: speech(row, **unclear(row)), 2),
+        (lambda row: tagged(row, topic=TOPICS[row % 6]), 2),
+        (lambda row: tagged(row, topic=TOPICS[row % 6], **people(row), **unclear(row)), 6),
+        (lambda row: {"text": f"Acme opens {row}", "topic": TOPICS[row % 6], "tone": "xy"[row % 2], **people(row)}, 6),
+    ],
+)
+def test_find_layout_takes_each_answer_to_its_questions(row: Row, answers: int) -> None:
+    layouts = settled([row(number) for number in range(60)], Choices())
+    assert len(layouts) == answers
+    assert all(layout.heads for layout in layouts)
+
+
+def test_find_layout_reads_labels_beside_tags() -> None:
+    lists = [tagged(row, topics=TOPICS[row % 6].split(",")) for row in range(60)]
+    cells = [tagged(row, topic=TOPICS[row % 6]) for row in range(60)]
+
+    listed = find_layout(lists, Choices(labels="topics"))
+    assert (listed.heads, listed.format.fields.labels, listed.used["topics"]) == (
+        ("labels", "tokens"),
+        "topics",
+        "labels",
+    )
+    separated = find_layout(cells, Choices(labels="topic"))
+    assert (separated.heads, separated.format.label_separator) == (("labels", "tokens"), ",")
+    with pytest.raises(AssayError, match=r"^--labels tags: it holds the tags of the words; add --entities none"):
+        find_layout(lists, Choices(labels="tags"))
+    assert find_layout(lists, Choices(labels="tags", entities=NONE)).heads == ("labels",)
+
+
+@pytest.mark.parametrize("option", ["text", "pair"])
+def test_find_layout_refuses_another_text_than_the_words(option: str) -> None:
+    documents = [tagged(row, summary=f"Acme opens plant {row}") for row in range(20)]
+    with pytest.raises(AssayError, match=f"^--{option} summary: the text of these documents is their words in tokens"):
+        find_layout(documents, Choices(**{option: "summary"}))  # type: ignore[arg-type]
+    assert find_layout(documents, Choices(text="tokens")).heads == ("tokens",)
+
+
+def test_find_layout_reads_what_the_user_names_in_sentences() -> None:
+    documents = [speech(row, **people(row)) for row in range(60)]
+
+    labelled = find_layout(documents, Choices(labels="topic", group="author"))
+    assert (labelled.heads, labelled.format.parse.labels, labelled.format.label_separator) == (
+        ("labels",),
+        "topic",
+        ",",
+    )
+    assert labelled.format.fields.group == "author"
+    assert labelled.used["sentences[].topic"] == "labels"
+    with pytest.raises(
+        AssayError, match=r"^--label author: no sentence has this field; fields are text, topic, class$"
+    ):
+        find_layout(documents, Choices(label="author"))
+    with pytest.raises(AssayError, match=r"^--label none_such: no document has this field; fields are doc_id, "):
+        find_layout(documents, Choices(label="none_such"))
+    with pytest.raises(AssayError, match=r"^--pair topic: sentences of documents have no second text"):
+        find_layout(documents, Choices(pair="topic"))
+
+
+def test_find_layout_refuses_rules_of_a_tool_for_lists_that_only_look_like_one() -> None:
+    documents = [
+        {"text": f"Acme opens plant {row}", "labels": [["money", "sport"], ["sport"]][row % 2]} for row in range(20)
+    ]
+    with pytest.raises(AssayError, match=r"^--set source\.annotations: these are no documents of an annotation tool"):
+        find_layout(documents, Choices(settings={"annotations": {"relations": "ignore"}}))
+
+
+def test_find_layout_takes_the_second_text_for_nothing_else() -> None:
+    documents = [
+        {"text": f"Acme opens plant {row}", "reply": f"That is plant {row}", "label": "ab"[row % 2]}
+        for row in range(20)
+    ]
+    layout = find_layout(documents, Choices(pair="text"))
+    assert (layout.format.fields.text, layout.format.fields.text_pair) == ("reply", "text")

@@ -189,7 +189,9 @@ def test_find_roles_takes_no_id_that_repeats() -> None:
 def test_choices_check_refuses_two_uses_of_a_field() -> None:
     with pytest.raises(AssayError, match=r"^--text and --label both name text; a field has one use"):
         Choices(text="text", label="text").check(["text"])
-    Choices(label=NONE, group=NONE, split=NONE, entities=NONE).check(["text"])
+    with pytest.raises(AssayError, match=r"^--label and --labels both name b; a field has one use"):
+        Choices(label="b", labels="a, b").check(["a", "b"])
+    Choices(label=NONE, labels=NONE, group=NONE, split=NONE, entities=NONE).check(["text"])
     with pytest.raises(AssayError, match=r"^--text none: no document has this field"):
         Choices(text=NONE).check(["text"])
 

@@ -13,10 +13,12 @@ from assay.recipes.loader import parse_recipe
 from assay.recipes.proposal.document_layout import DocumentLayout
 from assay.recipes.proposal.field_roles import RowRoles
 from assay.recipes.proposal.proposed_recipe import TEXT_LIMIT, Encoder, Proposal, recipe_lines
-from assay.recipes.proposal.recipe_file import Line, values_of
+from assay.recipes.proposal.recipe_file import Line, recipe_text, values_of
 from assay.recipes.proposal.row_facts import facts_of
+from assay.recipes.proposal.source_settings import MEANING, with_settings
 from assay.recipes.proposal.suitable_settings import SampleScores
 from assay.recipes.recipe import Recipe
+from assay.recipes.yaml_values import read_yaml
 
 ROWS = [
     Example(str(number), f"Acme {verb} land", label=label, entities=(Entity(0, 4, "ORG"),))
@@ -115,3 +117,26 @@ def test_recipe_lines_tell_that_classes_are_numbers() -> None:
     numbers = [replace(row, label=str(number % 2)) for number, row in enumerate(ROWS)]
     said = comments(recipe_lines(proposal(numbers)))
     assert said["source.fields.label"] == "the class, a number: source.label_map can name the classes"
+
+
+SETTINGS = {
+    "entity": ("rows", {"end_inclusive": True}),
+    "tagging": ("tokens", {"scheme": "io"}),
+    "annotations": ("label_studio", {"relations": "ignore"}),
+    "label_map": ("rows", {"bad": "poor"}),
+    "fold_labels": ("rows", True),
+    "no_label": ("rows", ["NA"]),
+    "label_separator": ("rows", ";"),
+}
+
+
+@pytest.mark.parametrize("key", MEANING)
+def test_recipe_file_holds_each_key_that_the_user_set(key: str) -> None:
+    name, value = SETTINGS[key]
+    found = {"format": name, "fields": {"label": "label", "labels": "labels", "entities": "entities"}}
+    document_format = with_settings(found, {key: value})
+    made = proposal()
+    made = replace(made, layout=replace(made.layout, format=document_format))
+    recipe = parse_recipe(read_yaml(recipe_text([], recipe_lines(made))), "the file")
+    assert getattr(recipe.source, key) == getattr(document_format, key)
+    assert getattr(recipe.source, key) != getattr(DocumentFormat(), key)

@@ -63,8 +63,10 @@ def test_find_layout_reads_the_labels_that_the_user_names() -> None:
 
 
 def test_find_layout_reads_the_cells_of_doccano_tables() -> None:
-    layout = find_layout(documents(label=["#".join(topics or ["none"]) for topics in TOPICS]), Choices())
+    cells = documents(label=["#".join(topics or ["none"]) for topics in TOPICS])
+    layout = find_layout(cells, Choices())
     assert (layout.heads, layout.format.fields.labels, layout.format.label_separator) == (("labels",), "label", "#")
+    assert find_layout(cells, Choices(labels="label")).format == layout.format
     # A name that ends with the separator is one.
     languages = find_layout(documents(label=["C#", "Java", "F#", "C"] * 10), Choices())
     assert (languages.heads, languages.format.fields.label) == (("sentence",), "label")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.errors import AssayError
 from assay.recipes.proposal.document_layout import find_layout
 from assay.recipes.proposal.field_roles import Choices
-from assay.recipes.proposal.questions import NONE
+from assay.recipes.proposal.questions import NONE, AmbiguousError
 
 
 def task(row: int, name: str = "text") -> dict[str, Any]:
@@ -182,3 +183,53 @@ def test_tool_layout_tells_more_than_that_a_class_is_missing() -> None:
 
     with pytest.raises(AssayError, match="span is not of plain text: hypertextlabels"):
         find_layout(documents, Choices())
+
+
+@pytest.mark.parametrize("tool", ["label_studio", "json_min", "prodigy", "spacy", "argilla", "doccano"])
+def test_tool_layout_keeps_the_fields_that_the_user_names(tool: str) -> None:
+    own = {"author": "Ann", "part": "train", "reply": "a second text"}
+    documents = [{**labelled(tool, row), "meta": own} for row in range(20)]
+    named = Choices(group="meta.author", split="meta.part", pair="meta.reply")
+
+    layout = find_layout(documents, named)
+
+    fields = layout.format.fields
+    assert (fields.group, fields.split, fields.text_pair) == ("meta.author", "meta.part", "meta.reply")
+    assert (layout.roles.group, layout.roles.split, layout.used["meta.reply"]) == (
+        "meta.author",
+        "meta.part",
+        "second text",
+    )
+    for option in ("group", "split", "pair"):
+        with pytest.raises(AssayError, match=f"^--{option} meta.nothing: no document has this field; fields are "):
+            find_layout(documents, replace(named, **{option: "meta.nothing"}))  # type: ignore[arg-type]
+    with pytest.raises(AssayError, match=r"^--split meta\.author: 'Ann' is none of train"):
+        find_layout(documents, Choices(split="meta.author"))
+
+
+def min_task(row: int, **columns: str) -> dict[str, Any]:
+    """Return a task as JSON-MIN holds it."""
+    added = {"annotator": 1, "annotation_id": row, "lead_time": 2.5}
+    return {"id": row, "text": f"Acme opens plant {row}", "tone": ("good", "bad")[row % 2], **columns, **added}
+
+
+def test_tool_layout_asks_about_published_splits_once() -> None:
+    clear = [min_task(row, split=("train", "test")[row // 2 % 2]) for row in range(20)]
+    unclear = [min_task(row, split=("train", "extra")[row // 2 % 2]) for row in range(20)]
+
+    found = find_layout(clear, Choices())
+    assert (found.format.fields.label, found.format.fields.split) == ("tone", "split")
+    with pytest.raises(AmbiguousError, match="add --split none"):
+        find_layout(unclear, Choices())
+    with pytest.raises(AmbiguousError, match=r"Add --label tone or split$"):
+        find_layout(unclear, Choices(split=NONE))
+    settled = find_layout(unclear, Choices(split=NONE, label="tone"))
+    assert (settled.format.fields.label, settled.format.fields.split) == ("tone", None)
+
+
+def test_tool_layout_asks_between_columns_of_choices() -> None:
+    documents = [min_task(row) | {name: {"choices": ["a", "b"]} for name in ("tone", "topic")} for row in range(20)]
+
+    with pytest.raises(AmbiguousError, match=r"Add --labels tone or topic or none$"):
+        find_layout(documents, Choices())
+    assert find_layout(documents, Choices(labels="topic")).format.fields.labels == "topic"
