@@ -52,8 +52,18 @@ AREAS = (
             Headline("financial-tweets (LoRA): macro-F1", r"^financial-tweets \(LoRA\): macro-F1$"),
             Headline("news-joint: sentiment macro-F1", "^news-joint: sentiment macro-F1"),
             Headline("news-joint: entity F1", "^news-joint: entity F1"),
+            Headline("calibration error of classes and entities, {count} heads", ": calibration error of"),
             Headline("product-reviews: macro-F1", "^product-reviews: macro-F1"),
             Headline("medical-ner: strict entity F1, mean of 3 seeds", "^medical-ner: strict entity F1, mean"),
+        ),
+    ),
+    Area(
+        "Decisions",
+        "Thresholds for a promised precision, chosen on one half of held-out rows and counted on the other, 200 times.",
+        ("decisions",),
+        (
+            Headline("splits that keep the promise, {count} heads and promises", "splits that keep the promise$"),
+            Headline("share decided at a promised 90 %, {count} heads", "promised 0.9: share decided"),
         ),
     ),
     Area(
