@@ -291,15 +291,21 @@ def test_grpc_stops_together_with_http(heavy: Bundle, listen: Listen) -> None:
     assert responses["grpc"].shape == (len(texts),)
 
 
-def test_grpc_and_http_share_the_time_to_finish(toy: Bundle, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a request in each protocol that never ends,
-    waiting: list[Any] = []
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Let no prediction end, and return those that are running."""
+    running: list[Any] = []
 
     async def wait(*arguments: Any) -> Any:
-        waiting.append(arguments)
+        running.append(arguments)
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(ModelCalls, "predict", wait)
+    return running
+
+
+def test_grpc_and_http_share_the_time_to_finish(toy: Bundle, listen: Listen, waiting: list[Any]) -> None:
+    # Given a request in each protocol that never ends,
     server = listen(toy, grpc_port=0, stop=4)
     responses: dict[str, Any] = {}
 
@@ -330,15 +336,8 @@ def test_grpc_and_http_share_the_time_to_finish(toy: Bundle, listen: Listen, mon
     assert [refused(server, protocol, "stopping") for protocol in ("predict", "grpc")] == [1, 1]
 
 
-def test_grpc_ends_its_calls_at_a_second_signal(toy: Bundle, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grpc_ends_its_calls_at_a_second_signal(toy: Bundle, listen: Listen, waiting: list[Any]) -> None:
     # Given a call that never ends, and much time to finish it,
-    waiting: list[Any] = []
-
-    async def wait(*arguments: Any) -> Any:
-        waiting.append(arguments)
-        await asyncio.sleep(3600)
-
-    monkeypatch.setattr(ModelCalls, "predict", wait)
     server = listen(toy, grpc_port=0, stop=60)
 
     def infer() -> None:
