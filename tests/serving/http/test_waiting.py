@@ -61,8 +61,8 @@ def test_server_refuses_requests_that_would_wait_too_long(listen: Listen, heavy:
     for response in refused:
         assert int(response.headers["retry-after"]) >= 1
         assert "try again" in response.json()["error"]
-    # After the flood, requests are admitted again.
-    assert httpx.post(f"{server.url}/predict", json={"text": LONG}).status_code == 200
+    # After the flood, requests are admitted again; on a busy machine the batch that ran meanwhile may take a while.
+    wait_until(lambda: httpx.post(f"{server.url}/predict", json={"text": LONG}).status_code == 200)
 
 
 def test_server_refuses_requests_if_its_queue_is_full(listen: Listen, heavy: Bundle) -> None:
