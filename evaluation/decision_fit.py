@@ -36,9 +36,17 @@ def fit_decision(predictions: ScoredPredictions, rule: DecisionRule) -> Decision
 
 def promise_of(rule: DecisionRule) -> str:
     """Return the promise of a rule in words."""
-    if rule.precision is not None:
+    if rule.costs is None:
         return f"precision of what is decided at least {rule.precision:g} with {rule.confidence:.4g} confidence"
-    return f"a decided prediction costs less than one left to a person, with {rule.confidence:.4g} confidence"
+    return (
+        f"a decided prediction costs less than one left to a person ({_costs_in_words(rule.costs)}), "
+        f"with {rule.confidence:.4g} confidence"
+    )
+
+
+def _costs_in_words(costs: CostTable) -> str:
+    by_class = "".join(f", wrong {label} {cost:g}" for label, cost in sorted(costs.wrong_by_class.items()))
+    return f"wrong {costs.wrong:g}{by_class}, person {costs.abstain:g}"
 
 
 def losses_of(predictions: ScoredPredictions, rule: DecisionRule) -> Floats:

@@ -48,6 +48,12 @@ def check_decision(context: GateContext[Any], head: Head) -> Check:
     decided = predictions.decided_by(decision)
     measured = f"{_measured(predictions, decided, rule)}; {_on_validation(decision)}"
     metrics: dict[str, float] = {}
+    if not decided.any() and len(predictions) >= LEAST:
+        why = (
+            "every test prediction is left to a person; check that validation and test rows are of one kind, or lower "
+            "the promise"
+        )
+        return Check(name=name, measured=measured, required=decision.promise, passed=False, why=why)
     if decided.sum() < LEAST:
         allowed = context.rules.allow_untested
         remedy = "the recipe allows that" if allowed else "add test rows, or set gate.allow_untested"

@@ -59,7 +59,9 @@ def test_fit_decision_of_costs_follows_the_confidence_at_which_a_person_is_cheap
     decision = fit_decision(scored_predictions(predictions(6000, seed=4), "sentence"), rule)
     # of calibrated predictions, Chow's rule decides from 1 - abstain / wrong
     assert decision.threshold == pytest.approx(0.8, abs=0.08)
-    assert decision.promise == "a decided prediction costs less than one left to a person, with 0.95 confidence"
+    assert decision.promise == (
+        "a decided prediction costs less than one left to a person (wrong 10, person 2), with 0.95 confidence"
+    )
 
 
 def test_fit_decision_of_costs_asks_more_of_the_classes_whose_errors_cost_more() -> None:
@@ -68,6 +70,7 @@ def test_fit_decision_of_costs_asks_more_of_the_classes_whose_errors_cost_more()
     assert decision.threshold is not None
     strict, lenient = decision.by_class["bad"], decision.by_class["good"]
     assert strict > decision.threshold > lenient
+    assert "(wrong 4, wrong bad 20, wrong good 2, person 1)" in decision.promise
     # the three thresholds stand for one expected cost
     assert [20 * (1 - strict), 2 * (1 - lenient)] == pytest.approx([4 * (1 - decision.threshold)] * 2, rel=1e-6)
     assert decision.abstains("bad", decision.threshold)

@@ -13,7 +13,10 @@ from tests.gate_candidates import FEWER_CLASSES, FEWER_ENTITIES, MakeCandidate, 
 
 PROMISE: dict[str, Any] = {"precision": 0.95}
 COSTS: dict[str, Any] = {"costs": {"wrong": 10, "abstain": 1}}
-COST_PROMISE = "a decided prediction costs less than one left to a person, with 0.95 confidence"
+COST_PROMISE = "a decided prediction costs less than one left to a person (wrong 10, person 1), with 0.95 confidence"
+
+
+ROWS = list(enumerate(labelled_rows()))
 
 
 def deciding(decision: Decision, head: str = "sentence") -> dict[str, Any]:
@@ -81,13 +84,28 @@ def test_check_decision_refuses_a_bundle_that_decides_nothing(
 def test_check_decision_of_too_few_decided_rows_is_not_tested(
     candidate: MakeCandidate, tmp_path: Path, allowed: bool
 ) -> None:
+    # The model is sure of the first twelve rows only: it does not know the words of the others.
+    rows = [row if number < 12 else replace(row, text="unheard words", entities=()) for number, row in ROWS]
     case = candidate(
-        decision={"sentence": PROMISE}, manifest=deciding(a_decision(0.999)), gate_rules={"allow_untested": allowed}
+        decision={"sentence": PROMISE},
+        manifest=deciding(a_decision(0.8)),
+        gate_rules={"allow_untested": allowed},
+        rows=rows,
     )
     check = check_decision(case.context(tmp_path), "sentence")
     assert (check.passed, check.tested) == (allowed, False)
-    assert check.measured.startswith("none of 240 predictions is decided")
-    assert "0 decided test predictions are too few to test the promise" in check.why
+    assert "5.0% decided, 12 predictions" in check.measured
+    assert "12 decided test predictions are too few to test the promise" in check.why
+
+
+def test_check_decision_refuses_a_bundle_that_decides_no_test_row(candidate: MakeCandidate, tmp_path: Path) -> None:
+    case = candidate(
+        decision={"sentence": PROMISE}, manifest=deciding(a_decision(0.999)), gate_rules={"allow_untested": True}
+    )
+    check = check_decision(case.context(tmp_path), "sentence")
+    assert (check.passed, check.tested) == (False, True)
+    assert check.measured.startswith("none of 240 predictions is decided; on validation rows 0.990")
+    assert check.why.startswith("every test prediction is left to a person; check that validation and test rows")
 
 
 @pytest.mark.parametrize(
