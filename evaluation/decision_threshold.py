@@ -31,6 +31,9 @@ GROWTH = 1.1
 LEAST_MORE = 1.2
 # Scores come from sums in float32, whose last digits depend on the other rows of a batch: nearer ones count as equal.
 ROUNDING = 1e-6
+# Among very many predictions each score is near the next, and nothing would part them: such a chain ends after this
+# many times the rounding, where a few predictions may be decided by their last digits.
+LONGEST_CHAIN = 100
 MOST_REQUIRED = 10_000_000
 
 
@@ -117,9 +120,17 @@ def _sizes(scores: Floats, limit: float, level: float, rounding: float) -> list[
     rows = len(scores)
     smallest = min(_smallest(limit, level), max(1, rows // 4))
     steps = max(2, ceil(log(rows / smallest) / log(GROWTH)) + 1)
-    ends = np.flatnonzero(np.append(scores[:-1] - scores[1:] > rounding, True)) + 1
+    ends = np.flatnonzero(np.append(_parts(scores, rounding), True)) + 1
     wanted = np.round(np.geomspace(smallest, rows, steps)).astype(np.int64)
     return sorted({int(ends[np.searchsorted(ends, size)]) for size in wanted})
+
+
+def _parts(scores: Floats, rounding: float) -> Bools:
+    """Return whether a threshold may lie between each score and the next lower one."""
+    # Half a cell aside, since many scores are 1 but for the rounding.
+    cells = np.floor(scores / (LONGEST_CHAIN * rounding) + 0.5)
+    parts: Bools = (scores[:-1] - scores[1:] > rounding) | (cells[:-1] > cells[1:])
+    return parts
 
 
 def _testable(sizes: Sequence[int], clusters: Ints | None, limit: float, level: float) -> list[int]:

@@ -156,6 +156,14 @@ def test_choose_threshold_decides_together_what_rounding_could_swap() -> None:
     assert choose_threshold(scores, wrong, 0.05, 0.95).threshold is None
 
 
+def test_choose_threshold_parts_so_many_scores_that_each_is_near_the_next() -> None:
+    scores = np.linspace(0.9, 1, 300_000)
+    wrong = (scores < 0.95).astype(np.float64)
+    chosen = choose_threshold(scores, wrong, 0.05, 0.95)
+    assert chosen.threshold == pytest.approx(0.95, abs=0.006)
+    assert chosen.decided == (scores >= chosen.threshold).sum()
+
+
 def test_choose_threshold_tells_close_scores_apart_where_rounding_is_smaller() -> None:
     # as for errors that cost a thousandth of others: their safety differs by a thousandth of their confidence
     confidence, wrong = np.linspace(0, 1, 4000), (np.linspace(0, 1, 4000) < 0.5).astype(np.float64)
