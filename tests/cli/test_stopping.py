@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -179,3 +180,17 @@ def test_stoppable_restores_the_handlers() -> None:
     with stoppable():
         assert [signal.getsignal(number) for number in STOPPING] != before
     assert [signal.getsignal(number) for number in STOPPING] == before
+
+
+def test_stoppable_leaves_signals_alone_in_another_thread() -> None:
+    from assay.cli.stopping import STOPPING, stoppable
+
+    def work() -> None:
+        with stoppable():
+            seen.extend(signal.getsignal(number) for number in STOPPING)
+
+    before, seen = [signal.getsignal(number) for number in STOPPING], list[object]()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == before

@@ -1,3 +1,6 @@
+import io
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,9 +11,16 @@ from tests.cli.calls import call
 from tests.flows.tiny import make_recipe, write_rows
 
 
-@pytest.mark.slow  # trains a network
+class Terminal(io.StringIO):
+    """A terminal with typed input."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.slow  # trains a network, and runs the gate for each way to end
 @pytest.mark.usefixtures("prefect_server")
-def test_run_ends_as_pending_without_a_terminal(
+def test_run_ends_with_a_code_for_each_outcome(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -19,10 +29,56 @@ def test_run_ends_as_pending_without_a_terminal(
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     assert call(monkeypatch, "run", path, "--store", store) == 5
     assert "assay approve tiny --version 1 --approver YOUR_NAME" in capsys.readouterr().out
-    assert call(monkeypatch, "run", path, "--store", store, "--from", "gate", "--dry-run") == 0
+    gate = ("run", path, "--store", store, "--from", "gate")
+    # On a terminal, the command asks.
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", Terminal("n\nBob\ntoo slow\n"))
+        patch.setattr(sys, "stdout", terminal := Terminal())
+        assert call(patch, *gate) == 3
+    assert "Make version 1 of tiny the champion?" in terminal.getvalue()
+    assert terminal.getvalue().endswith("refused by Bob: too slow\n")
+    # A model that the gate refuses is nobody's question.
+    capsys.readouterr()
+    assert call(monkeypatch, *gate, "--quiet", "--set", "gate.max_size_mb=0.001") == 3
+    printed = capsys.readouterr()
+    assert printed.out.startswith("tiny version 1: refused, 1 of ")
+    assert printed.out.count("\n") == 1
+    assert printed.err == ""
+    assert call(monkeypatch, *gate, "--dry-run") == 0
+    # A program is not asked.
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", Terminal("y\nAnn\n\n"))
+        assert call(patch, *gate, "--json") == 5
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["outcome"], summary["version"], summary["model"]) == ("pending", "1", "tiny")
     assert call(monkeypatch, "approve", "tiny", "--approver", "Ann", "--store", store) == 0
     cards = [path.read_text(encoding="utf-8") for path in store.glob("runs/*/cards/*/card.md")]
     assert any("Version 1 of tiny: champion." in card for card in cards)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_run_until_a_step_prints_the_folder_of_each_result(
+    recipe: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert call(monkeypatch, "run", recipe, "--store", store, "--until", "split") == 0
+    folders = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    assert list(folders) == ["extract", "validate", "split"]
+    assert (Path(folders["extract"]) / "snapshot.json").is_file()
+    (run,) = (store / "runs").glob("*/run.json")
+    assert json.loads(run.read_text(encoding="utf-8"))["state"] == "open"
+
+
+def test_run_names_the_steps_if_there_is_no_such_one(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--until", "--from"):
+        assert call(monkeypatch, "run", recipe, "--store", tmp_path / "store", option, "cooking") == 1
+        said = capsys.readouterr().err.replace("\n", " ")
+        assert f"{option} cooking: " in said
+        assert "extract" in said
+    assert not (tmp_path / "store").exists()
 
 
 def test_seeds_prints_that_its_run_stays_open(

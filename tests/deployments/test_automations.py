@@ -1,17 +1,21 @@
 from datetime import timedelta
 from uuid import UUID
 
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import get_client
 from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 from assay.deployments.automations import (
     ACTIVE,
+    BLOCK,
     ENDED,
     HEARTBEAT,
     REPORTED_EVENTS,
     SILENCE,
     START,
     notifications,
+    put_automations,
     silent_runs,
     stuck_runs,
 )
@@ -59,3 +63,27 @@ def test_notifications_send_every_reported_event_at_once() -> None:
     [action] = automation.actions
     assert isinstance(action, SendNotification)
     assert action.block_document_id == block
+
+
+def test_put_automations_creates_them_once_and_adds_those_of_a_block(deployable: None) -> None:
+    def put() -> dict[str, UUID]:
+        with get_client(sync_client=True) as client:
+            put_automations(client)
+            found = {
+                automation.id: automation.name
+                for name in (*(one().name for one in (silent_runs, stuck_runs)), "assay: notify by custom-webhook")
+                for automation in client.read_automations_by_name(name)
+            }
+        assert len(found) == len(set(found.values()))
+        return {name: id for id, name in found.items()}
+
+    first = put()
+    assert set(first) == {silent_runs().name, stuck_runs().name}
+    block = CustomWebhookNotificationBlock(name="assay", url="http://127.0.0.1:9/", json_data={"text": "{{subject}}"})
+    block.save(BLOCK)
+    try:
+        second = put()
+    finally:
+        CustomWebhookNotificationBlock.delete(BLOCK)
+    # The same two, and one for the block.
+    assert second == {**first, "assay: notify by custom-webhook": second["assay: notify by custom-webhook"]}

@@ -10,15 +10,20 @@ from uuid import uuid4
 import pytest
 import yaml
 from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import ParameterTypeError
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.templating import find_placeholders
 
+from assay.corpus.errors import AssayError
 from assay.deployments.automations import START
 from assay.deployments.build_steps import RECIPES, values
-from assay.deployments.deploy import POOLS, PREFECT_FILE, deployments_for
+from assay.deployments.deploy import POOLS, PREFECT_FILE, deploy, deployments_for
 from assay.recipes.loader import SHIPPED, parse_recipe
+from tests.cli.calls import call
 from tests.flows.tiny import make_recipe, write_rows
 from tests.numbers import unbounded_numbers
 
@@ -147,3 +152,48 @@ def test_docker_and_kubernetes_pools_use_settings_of_their_workers() -> None:
     for kind in ("docker", "kubernetes"):
         variables = known[kind]["default_base_job_configuration"]["variables"]["properties"]
         assert set(PREFECT["definitions"]["pools"][kind]["job_variables"]) <= set(variables)
+
+
+def write_recipe(folder: Path) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(make_recipe(write_rows(folder / "rows.jsonl", 4)).model_dump(mode="json")))
+    return path
+
+
+@pytest.mark.slow  # two calls of `prefect deploy`, which imports Prefect and the flows
+@pytest.mark.usefixtures("deployable")
+def test_deploy_command_creates_and_updates_the_trainings_of_a_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = write_recipe(tmp_path)
+    for _ in range(2):
+        assert call(monkeypatch, "deploy", recipe) == 0
+        deployed = ["train/tiny-on-demand", "train/tiny-on-drift", "train/tiny-weekly"]
+        assert capsys.readouterr().out.splitlines() == deployed
+        with get_client(sync_client=True) as client:
+            assert {name: client.read_work_pool(name).concurrency_limit for name in POOLS} == POOLS
+            entry = client.read_deployment_by_name("train/tiny-on-demand")
+            assert entry.parameters["recipe"]["registry"]["name"] == "tiny"
+            client.update_work_pool("assay-gpu", WorkPoolUpdate(concurrency_limit=7))
+
+
+@pytest.mark.usefixtures("deployable")
+def test_deploy_repeats_the_last_lines_of_prefect_where_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "prefect.yaml"
+    broken.write_text("deployments:\n- {name: any, entrypoint: nowhere.py:flow, work_pool: {name: assay-cpu}}\n")
+    monkeypatch.setattr("assay.deployments.deploy.PREFECT_FILE", broken)
+    with pytest.raises(AssayError, match=r"prefect deploy failed: .*nowhere\.py.*; run assay doctor, which checks"):
+        deploy()
+
+
+def test_deploy_names_the_server_that_is_missing_or_silent(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    with temporary_settings({PREFECT_API_URL: None}), pytest.raises(AssayError, match="PREFECT_API_URL is not set"):
+        deploy([str(recipe)])
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        pytest.raises(AssayError, match=r"http://127\.0\.0\.1:9/api is not responding correctly .*check that it is"),
+    ):
+        deploy([str(recipe)])

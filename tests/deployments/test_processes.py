@@ -10,6 +10,8 @@ import pytest
 from assay.corpus.errors import AssayError
 from assay.deployments.local_stack import LocalStack
 from assay.deployments.processes import Processes
+from tests.ports import free_port
+from tests.waiting import wait_until
 
 # Starts a child and prints its PID.
 PARENT = (
@@ -67,3 +69,42 @@ def test_local_stack_refuses_to_start_twice(tmp_path: Path) -> None:
             stack.up()
     finally:
         stack.processes.stop()
+
+
+def program(path: Path, script: str) -> str:
+    """Write a program that stands for Python, and return its path."""
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_local_stack_stops_the_other_server_if_one_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = program(tmp_path / "python", 'case "$*" in *prefect*) echo no database; exit 1;; esac; exec sleep 600')
+    monkeypatch.setattr("assay.deployments.local_stack.sys.executable", ends)
+    stack = LocalStack(tmp_path / "store", free_port(), free_port())
+    with pytest.raises(AssayError, match=r"prefect has ended; .*prefect\.log: no database"):
+        stack.up()
+    assert stack.processes.log("mlflow").exists()
+    assert stack.processes.running() == []
+
+
+@pytest.mark.parametrize("password", ["", "correct-horse-battery"])
+def test_local_stack_asks_for_passwords_of_mlflow_if_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_AUTH_ADMIN_PASSWORD", password)
+    for name in ("MLFLOW_AUTH_CONFIG_PATH", "MLFLOW_BACKEND_STORE_URI"):
+        monkeypatch.delenv(name, raising=False)
+    shows = program(tmp_path / "python", 'echo "$MLFLOW_BACKEND_STORE_URI $MLFLOW_AUTH_CONFIG_PATH $* end"')
+    monkeypatch.setattr("assay.deployments.local_stack.sys.executable", shows)
+    stack = LocalStack(tmp_path, 1, 2)
+    stack.start_mlflow()
+    log = stack.processes.log("mlflow")
+    wait_until(lambda: "end" in log.read_text())
+    started, users = log.read_text(), tmp_path / "mlflow-auth.ini"
+    assert started.startswith(f"sqlite:///{tmp_path}/mlflow.db ")
+    assert ("--app-name basic-auth" in started, str(users) in started, users.exists()) == (bool(password),) * 3
+    if password:
+        assert f"database_uri = sqlite:///{tmp_path}/mlflow-users.db" in users.read_text()

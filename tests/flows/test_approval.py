@@ -1,12 +1,15 @@
 """Suspend the training flow for an approval, and resume it."""
 
 import json
+import logging
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 from prefect import flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed
 
 from assay.flows.approval import decide_pending
@@ -71,3 +74,15 @@ def test_decide_pending_resumes_the_suspended_run(world: World) -> None:
     assert waiting.start().type == Completed().type
     assert world.serves() == "2"
     assert world.verdict_of("2") == recorded
+
+
+def test_decide_pending_names_a_run_that_it_cannot_resume(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    # Given a version whose question is open, of a flow run on a Prefect server that the environment does not name,
+    key = str(uuid4())
+    world.go("second", key=key)
+    # when the command decides,
+    with temporary_settings({PREFECT_API_URL: None}), caplog.at_level(logging.WARNING, "assay"):
+        result = decide_pending("toy", world.store, None, True, "Ann", "")
+    # then the decision counts, and a warning says what is left to do.
+    assert (result.promoted, world.serves()) == (True, "2")
+    assert f"flow run {key} still waits; resume it in Prefect, or set PREFECT_API_URL" in caplog.text

@@ -59,6 +59,11 @@ def test_bio_writer_writes_what_files_read(tmp_path: Path, name: str) -> None:
     ]
 
 
+def test_bio_writer_leaves_out_what_a_row_has_not() -> None:
+    row = bio_row(Example("a", "Acme opens", entities=(Entity(0, 4, "ORG"),)))
+    assert bio_writer(Path("rows.conll"))(row) == "# id = a\nAcme\tB-ORG\nopens\tO\n\n"
+
+
 def test_parse_split_reports_an_unknown_split_in_one_line() -> None:
     assert parse_split(None) is None
     assert parse_split("test") == "test"

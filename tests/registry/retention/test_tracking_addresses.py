@@ -221,7 +221,7 @@ def test_erase_command_fails_without_a_password_where_something_was_missed(
 ) -> None:
     keep_in(store / "mlflow.db", store)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
-    for words in ([ID], [ID, "--yes"], [ID, "--yes"], ["nobody"]):
+    for words in ([ID], [ID, "--yes"], [ID, "--yes"], [ID, "--yes", "--json"], ["nobody"]):
         assert call(monkeypatch, "erase", *words, "--store", store) == 1
         printed = capsys.readouterr()
         assert "127.0.0.1:9" in printed.err
