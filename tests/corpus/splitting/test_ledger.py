@@ -179,3 +179,22 @@ def test_save_part_of_a_new_ledger_has_its_id(tmp_path: Path) -> None:
         ledger.save_part(keys("a"), tmp_path / "part.parquet")
     with open_ledger(tmp_path / "part.parquet") as then:
         assert (then.id, len(then)) == (ledger.id, 0)
+
+
+def test_erase_removes_known_keys_alone(tmp_path: Path) -> None:
+    path = tmp_path / "l.parquet"
+    record(path, keys("a", "b"), split_of(TRAIN, TEST))
+    before = path.read_bytes()
+    with open_ledger(path) as ledger:
+        assert ledger.erase(keys("c")) == 0
+        assert path.read_bytes() == before
+        assert ledger.erase(keys("a", "a", "c")) == 1
+    with open_ledger(path) as ledger:
+        assert ledger.split_of(keys("a", "b")).tolist() == [NO_SPLIT, TEST]
+
+
+def test_ledger_of_a_run_without_rows_to_record_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "l.parquet"
+    record(path, keys("a"), split_of(NO_SPLIT))
+    with open_ledger(path) as ledger:
+        assert len(ledger) == 0
