@@ -10,6 +10,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.splitting.duplicates import NO_KEY, HashArray
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
 from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION, SplitArray
+from assay.corpus.storage.object_store import SharedStore
 
 
 def keys(*names: str) -> HashArray:
@@ -198,3 +199,19 @@ def test_ledger_of_a_run_without_rows_to_record_is_empty(tmp_path: Path) -> None
     record(path, keys("a"), split_of(NO_SPLIT))
     with open_ledger(path) as ledger:
         assert len(ledger) == 0
+
+
+def test_ledger_is_shared_with_other_machines(tmp_path: Path, bucket: str) -> None:
+    shared = SharedStore(f"{bucket}/team")
+    here, there = (ledger_path(tmp_path / machine, "news") for machine in ("here", "there"))
+    with open_ledger(here, shared) as ledger:
+        ledger.record(keys("a"), split_of(TEST), remember=True)
+    with open_ledger(there, shared) as ledger:
+        assert ledger.split_of(keys("a")).tolist() == [TEST]
+    # A block that changes nothing writes nothing, and a failed one shares nothing.
+    assert shared.read("ledger/news.parquet") == here.read_bytes()
+    with pytest.raises(RuntimeError), open_ledger(there, shared) as ledger:
+        ledger.record(keys("b"), split_of(TRAIN), remember=True)
+        raise RuntimeError
+    with open_ledger(here, shared) as ledger:
+        assert ledger.split_of(keys("a", "b")).tolist() == [TEST, NO_SPLIT]
