@@ -353,6 +353,6 @@ def test_field_names_of_each_format(source: dict[str, Any], heads: dict[str, boo
 def test_read_takes_the_split_of_the_file_where_a_row_names_none() -> None:
     source = DocumentFormat.model_validate({"fields": {"label": "label", "split": "part"}})
     reader = DocumentReader(source, needs_label=True, needs_entities=False)
-    values = [{"part": "dev"}, {"part": None}, {}]
+    values: list[dict[str, Any]] = [{"part": "dev"}, {"part": None}, {}]
     rows = [reader.read(Document("1", {"text": "a", "label": "b", **part}, "test"))[0][0] for part in values]
     assert [row.split for row in rows] == ["validation", "test", "test"]
