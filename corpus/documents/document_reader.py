@@ -283,11 +283,10 @@ class DocumentReader:
         if not self._has_columns:
             return {"split": document.split_name, "group": document.group}
 
-        def find(name: str | None) -> Any:
-            if name is not None:
-                for mapping in mappings:
-                    if (value := get_path(mapping, name)) is not MISSING:
-                        return value
+        def find(name: str) -> Any:
+            for mapping in mappings:
+                if (value := get_path(mapping, name)) is not MISSING:
+                    return value
             return MISSING
 
         return {

@@ -50,13 +50,15 @@ class FileSettings(StrictModel):
     @field_validator("encoding")
     @classmethod
     def _encoding_is_known(cls, name: str | None) -> str | None:
-        try:
-            if name is None or "".encode(name) is not None:
-                return name
-        except LookupError:
-            pass
-        shown = repr(name)[:100]
-        raise ValueError(f"source.file.encoding is {shown}, which is not a text encoding; write windows-1252 or utf-16")
+        if name is not None:
+            try:
+                "".encode(name)
+            except LookupError:
+                raise ValueError(
+                    f"source.file.encoding is {repr(name)[:100]}, which is not a text encoding; write windows-1252 or "
+                    "utf-16"
+                ) from None
+        return name
 
     @field_validator("separator")
     @classmethod

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from assay.corpus.corrected_rows import CorrectedRows, correction_summary, read_corrected_rows
+from assay.corpus.corrected_rows import CorrectedRows, correction_summary, read_corrected_rows, write_corrected_rows
 from assay.corpus.documents.chunk import Counts, DocumentChunk
 from assay.corpus.entity import Entity
 from assay.corpus.example import Example, Head, arrow_schema, from_batch, to_batch
@@ -123,3 +123,9 @@ def test_corrections_of_several_labels_label_rows_that_had_none(tmp_path: Path) 
         (None, ("money",)),
         (None, ()),
     ]
+
+
+def test_snapshot_without_corrections_has_no_file_of_them(tmp_path: Path) -> None:
+    write_corrected_rows([], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert read_corrected_rows(tmp_path) == []

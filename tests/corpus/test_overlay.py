@@ -25,6 +25,7 @@ from assay.corpus.overlay import (
     text_digest,
     write_overlay,
 )
+from assay.corpus.storage.object_store import SharedStore
 from tests.corpus.test_corrected_rows import ROWS, correction
 
 ALL_PARTS: dict[str, Any] = {"label": "good", "labels": ("sport",), "entities": ()}
@@ -188,3 +189,16 @@ def test_a_version_from_before_all_corrections_has_none(tmp_path: Path) -> None:
     earlier = overlay.as_of(None)
     assert earlier is not None
     assert earlier.history == []
+
+
+def test_corrections_are_shared_with_other_machines(tmp_path: Path, bucket: str) -> None:
+    shared = SharedStore(f"{bucket}/team")
+    here, there = (overlay_path(tmp_path / machine, "news") for machine in ("here", "there"))
+    add_corrections(here, [correction(ROWS[0], label="good")], shared)
+    add_corrections(there, [correction(ROWS[1], label="good")], shared)
+    assert [one.id for one in read_overlay(here, shared).history] == ["r0", "r1"]
+    # A machine whose copy is older erases what the others know, too.
+    assert erase_corrections(here, ["r1"], shared) == 1
+    assert [one.id for one in read_overlay(there, shared).history] == ["r0"]
+    assert erase_corrections(there, ["r1"], shared) == 0
+    assert [one.id for one in read_overlay(there).history] == ["r0"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assay.corpus.documents.fields import AnnotationRules, DocumentFormat
+from assay.corpus.documents.fields import AnnotationRules, DocumentFormat, Fields
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
@@ -223,3 +223,77 @@ def test_match_rows_asks_whether_several_people_agree(
 def test_read_documents_names_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match=r"gone\.json"):
         read_documents(str(tmp_path / "gone.json"))
+
+
+def _labels_table(folder: Path, labels: Any) -> str:
+    path = folder / "done.jsonl"
+    row = {"row_id": "r1", "text": "Acme grew", "new_labels": labels, "author": "anna"}
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def test_match_rows_reads_the_labels_of_which_a_row_has_several(tmp_path: Path) -> None:
+    row = Example("r1", "Acme grew", labels=("money",))
+    rules = ReadingRules(heads=["labels"], row_labels={"money", "sport"})
+    (corrected,) = _match(_labels_table(tmp_path, ["sport", "money"]), row, rules=rules).corrections
+    assert (corrected.decision, corrected.labels) == ("corrected", ("money", "sport"))
+    # No label is a decision, too.
+    (none,) = _match(_labels_table(tmp_path, []), row, rules=rules).corrections
+    assert (none.decision, none.labels) == ("corrected", ())
+    assert _match(_labels_table(tmp_path, None), row, rules=rules).undecided == 1
+    # Where the recipe names no labels, any is accepted.
+    (new,) = _match(_labels_table(tmp_path, ["war"]), row, rules=replace(rules, row_labels=None)).corrections
+    assert new.labels == ("war",)
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (["money", "war"], "label is none of the recipe (--new-labels accepts it): war"),
+        ({"money": True}, "new_labels is not a list like"),
+    ],
+)
+def test_match_rows_refuses_labels_that_cannot_be_used(tmp_path: Path, labels: Any, reason: str) -> None:
+    rules = ReadingRules(heads=["labels"], row_labels={"money", "sport"})
+    returned = _match(_labels_table(tmp_path, labels), rules=rules)
+    assert returned.corrections == []
+    ((name, found),) = returned.rejected
+    assert name == "r1"
+    assert found.startswith(reason)
+
+
+def test_match_rows_leaves_out_an_untouched_text_of_a_silent_tool(tmp_path: Path) -> None:
+    # A text that the source does not hold, sent to doccano without a class or an entity, and returned as it was.
+    path = tmp_path / "doccano.jsonl"
+    row = {"id": 1, "text": "new", "cats": [], "entities": [], "row_id": added_id("new")}
+    path.write_text(json.dumps(row) + "\n")
+    documents = read_documents(str(path))
+    returned = match_rows(documents, "doccano", {}, Overlay([]), RULES, path)
+    assert (returned.corrections, returned.rejected, returned.undecided) == ([], [], 1)
+
+
+def test_match_rows_refuses_labels_that_a_tool_wrote_as_one_word(tmp_path: Path) -> None:
+    path = tmp_path / "doccano.jsonl"
+    path.write_text(json.dumps({"text": "Acme grew", "label": "money", "row_id": "r1"}) + "\n")
+    rules = ReadingRules(heads=["labels"])
+    returned = match_rows(read_documents(str(path)), "doccano", {"r1": ROW}, Overlay([]), rules, path)
+    assert returned.rejected == [("r1", "labels is not a list of labels: money")]
+
+
+@pytest.mark.parametrize(
+    ("column", "source", "id_field"),
+    [
+        ("label", DocumentFormat(), None),  # a task of Assay
+        ("mood", DocumentFormat(format="label_studio", fields=Fields(label="mood")), "number"),  # the recipe's source
+    ],
+)
+def test_match_rows_reads_the_columns_of_a_flat_export_of_label_studio(
+    tmp_path: Path, column: str, source: DocumentFormat, id_field: str | None
+) -> None:
+    path = tmp_path / "min.json"
+    row = {"text": "Acme grew", column: "good", id_field or "row_id": "r1", "annotator": "anna", "annotation_id": 5}
+    path.write_text(json.dumps([row]))
+    rules = ReadingRules(heads=["sentence"], source=source, id_field=id_field)
+    returned = match_rows(read_documents(str(path)), "label_studio", {"r1": ROW}, Overlay([]), rules, path)
+    assert returned.rejected == []
+    assert [(one.id, one.label, one.author) for one in returned.corrections] == [("r1", "good", "anna")]

@@ -372,3 +372,8 @@ def test_load_recipe_keeps_anchors_and_merge_keys(tmp_path: Path) -> None:
     assert load_recipe(written(tmp_path, f"{SOURCE}}}{merged}")).gate.baseline == "off"
     merge = text.replace("gate: &g", "gate: {<<: &g").replace("'off'}", "'off'}, baseline: tfidf}")
     assert load_recipe(written(tmp_path, f"{SOURCE}}}{merge}")).gate.baseline == "tfidf"
+
+
+def test_load_recipe_sets_a_key_of_a_section_that_the_file_leaves_empty(tmp_path: Path) -> None:
+    path = written(tmp_path, yaml.safe_dump(recipe_values()) + "training:\n")
+    assert load_recipe(path, ["training.epochs=7"]).training.epochs == 7

@@ -228,3 +228,18 @@ def test_recipe_refuses_to_ignore_a_split_of_the_source(paths: dict[str, str], m
 def test_recipe_accepts_published_splits_with_a_test_split(paths: dict[str, str]) -> None:
     recipe = Recipe.model_validate(recipe_values(source={**FILES, "paths": paths}, split={"method": "published"}))
     assert recipe.split.method == "published"
+
+
+def test_recipe_refuses_windows_of_pairs() -> None:
+    source = {"kind": "files", "paths": {"a.jsonl": "all"}, "fields": {"text_pair": "answer", "label": "label"}}
+    model = {"scratch": {}, "heads": ["sentence"], "long_texts": "windows"}
+    message = refused(model=model, source=source)
+    assert "model.long_texts is windows, but the rows are pairs of texts; set it to truncate" in message
+
+
+def test_recipe_limits_abstentions_of_the_heads_that_decide() -> None:
+    decision, limit = {"sentence": {"precision": 0.95}}, {"min_f1": {"sentence": 0.6}, "max_abstain": {"sentence": 0.4}}
+    recipe = parse_recipe(recipe_values(decision=decision, gate=limit), "recipe.yaml")
+    assert recipe.gate.max_abstain == {"sentence": 0.4}
+    message = "gate.max_abstain.sentence is set, but decision.sentence is not; set it, or remove the key"
+    assert message in refused(gate=limit)

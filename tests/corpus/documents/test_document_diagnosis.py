@@ -102,3 +102,63 @@ def test_field_names_are_dotted_inside_objects() -> None:
         "id",
         "more",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "needs", "document", "start"),
+    [
+        (
+            {"fields": {"text_pair": "answer"}},
+            {},
+            {"text": "Is it?"},
+            "source.fields.text_pair is 'answer', which the document does not have; correct it; their fields: text",
+        ),
+        (
+            {"format": "tokens"},
+            {"needs_entities": True},
+            {"tokens": ["a"], "ner": ["O"]},
+            "source.fields.tags is 'tags', which the document does not have; a list is in 'tokens'",
+        ),
+        (
+            {"fields": {"labels": "topics"}},
+            {"needs_labels": True},
+            {"text": "a", "themes": ["money"]},
+            "source.fields.labels is 'topics', which the document does not have; a list is in 'themes'",
+        ),
+        (
+            {"fields": {"labels": ["is_money", "is_sport"]}},
+            {"needs_labels": True},
+            {"text": "a", "is_money": 1},
+            "source.fields.labels is 'is_sport', which the document does not have",
+        ),
+        (
+            {"fields": {"label": "class"}},
+            {"needs_label": True},
+            {"text": "a", "scores": [0.5]},
+            "source.fields.label is 'class', which the document does not have; correct it; their fields: text, scores",
+        ),
+    ],
+)
+def test_diagnose_asks_for_what_the_heads_need(
+    source: dict[str, Any], needs: dict[str, bool], document: dict[str, Any], start: str
+) -> None:
+    settings = {"needs_label": False, "needs_entities": False, **needs}
+    line = diagnose(DocumentFormat.model_validate(source), [document], **settings)
+    assert line is not None
+    assert line.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("source", "document"),
+    [
+        ({"format": "tokens", "fields": {"label": "class"}}, {"tokens": ["a"]}),
+        # the labels and classes of sentences are inside the documents
+        ({"format": "parse", "fields": {"id": None}, "parse": {"labels": "topics"}}, {"Parse": [{"Text": "a"}]}),
+        # the file of a row is a slice that no field holds
+        ({"fields": {"slices": {"file": "$part"}}}, {"text": "a", "labels": ["money"]}),
+    ],
+)
+def test_diagnose_asks_for_nothing_else(source: dict[str, Any], document: dict[str, Any]) -> None:
+    form = DocumentFormat.model_validate(source)
+    needs = {"needs_labels": form.format == "parse"}
+    assert diagnose(form, [document], needs_label=False, needs_entities=False, **needs) is None

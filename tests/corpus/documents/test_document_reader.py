@@ -322,3 +322,37 @@ def test_read_gives_rows_and_tokens_no_default_group() -> None:
     [row], _ = read(ROWS, {"text": "a", "label": "b"})
     [tagged], _ = read(TOKENS, {"tokens": ["a"], "intent": "b"})
     assert (row.group, tagged.group) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("source", "heads", "names"),
+    [
+        (
+            {"fields": {"text": "a.b", "text_pair": "c", "entities": "d", "label": "e"}},
+            {"needs_label": True, "needs_entities": False},
+            ["a", "c", "e"],
+        ),
+        (
+            {"fields": {"text": "a", "entities": "d", "labels": ["f", "g"]}},
+            {"needs_label": False, "needs_entities": True, "needs_labels": True},
+            ["a", "d", "f", "g"],
+        ),
+        (
+            {"format": "tokens", "fields": {"tokens": "a", "tags": "b"}},
+            {"needs_label": False, "needs_entities": True},
+            ["a", "b"],
+        ),
+        # a tool decides where its documents hold what is read
+        ({"format": "label_studio"}, {"needs_label": True, "needs_entities": True}, []),
+    ],
+)
+def test_field_names_of_each_format(source: dict[str, Any], heads: dict[str, bool], names: list[str]) -> None:
+    assert DocumentReader(DocumentFormat.model_validate(source), **heads).field_names() == names
+
+
+def test_read_takes_the_split_of_the_file_where_a_row_names_none() -> None:
+    source = DocumentFormat.model_validate({"fields": {"label": "label", "split": "part"}})
+    reader = DocumentReader(source, needs_label=True, needs_entities=False)
+    values: list[dict[str, Any]] = [{"part": "dev"}, {"part": None}, {}]
+    rows = [reader.read(Document("1", {"text": "a", "label": "b", **part}, "test"))[0][0] for part in values]
+    assert [row.split for row in rows] == ["validation", "test", "test"]

@@ -85,3 +85,36 @@ def damage(draw: random.Random, document: dict[str, Any]) -> dict[str, Any]:
     else:
         holder[key] = draw.choice(ODD)
     return document
+
+
+@pytest.mark.parametrize(
+    ("text", "entities", "found"),
+    [
+        # a name inside a longer one, and inside a word
+        ("New York, York, Yorkshire", [("New York", "LOC"), ("York", "ORG")], ["New York", "York"]),
+        # offsets win over the names that they cover
+        ("Acme and Acme", [("Acme", "ORG"), ("Acme and", "LOC", 0, 8)], ["Acme and", "Acme"]),
+        ("Acmes Acme", [("Acme", "ORG")], ["Acme"]),
+    ],
+)
+def test_plain_parse_locates_names_as_the_complete_reader(
+    text: str, entities: list[tuple[Any, ...]], found: list[str]
+) -> None:
+    fast, complete = readers(FORMAT)
+    items = [dict(zip(("EntityName", "type", "start", "end"), one, strict=False)) for one in entities]
+    document = Document("d", {"Parse": [{"Text": text, "sentiment": "good", "Entities": items}]})
+    ([row], rejects) = fast.read(document)
+    assert fast._plain is not None
+    assert fast._plain.read("d", document.values, None) == [row]
+    assert ([row], rejects) == complete.read(document)
+    assert [text[entity.start : entity.end] for entity in row.entities or ()] == found
+
+
+def test_plain_parse_leaves_offsets_of_white_space_to_the_complete_reader() -> None:
+    fast, complete = readers(FORMAT)
+    entity = {"EntityName": " ", "type": "ORG", "start": 4, "end": 5}
+    document = Document("d", {"Parse": [{"Text": "Acme grew", "sentiment": "good", "Entities": [entity]}]})
+    assert fast._plain is not None
+    assert fast._plain.read("d", document.values, None) is None
+    assert fast.read(document) == complete.read(document)
+    assert fast.read(document)[0] == []

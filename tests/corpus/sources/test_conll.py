@@ -135,3 +135,9 @@ def test_conll_rows_skip_a_line_of_column_names(tmp_path: Path) -> None:
         (2, {"tokens": ["EU"], "tags": ["B-ORG"]}),
         (4, {"tokens": ["Peter"], "tags": ["B-PER"]}),
     ]
+
+
+def test_conll_rows_name_the_first_fault_of_a_sentence(tmp_path: Path) -> None:
+    (_, invalid), _ = read(tmp_path, "a O\nb\nc O\nd\n\n" + "e O\n" * 60)
+
+    assert invalid.reason == "wrong number of columns: 1 in line 2, the file has 2"

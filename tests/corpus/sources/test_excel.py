@@ -2,6 +2,7 @@ from datetime import datetime
 from pathlib import Path
 
 import openpyxl
+import openpyxl.chart
 import pytest
 
 from assay.corpus.documents.raw_document import InvalidRow
@@ -68,3 +69,13 @@ def test_excel_rows_name_a_damaged_workbook(path: Path) -> None:
         list(iter_rows(path))
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
+
+
+def test_excel_rows_refuse_a_workbook_of_charts_alone(tmp_path: Path) -> None:
+    workbook = openpyxl.Workbook()
+    workbook.create_chartsheet("chart").add_chart(openpyxl.chart.BarChart())
+    workbook.remove(workbook["Sheet"])
+    workbook.save(tmp_path / "charts.xlsx")
+
+    with pytest.raises(AssayError, match=r"charts\.xlsx has no sheet of cells; save it again"):
+        list(iter_rows(tmp_path / "charts.xlsx"))

@@ -79,3 +79,12 @@ def test_read_files_refuses_words_in_a_format_of_texts(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match=r"is JointBERT folder .* source\.format is rows; set source\.format: tokens"):
         list(read_files({folder: "all"}, document_format="rows"))
     assert len(list(read_files({folder: "all"}, document_format="tokens"))) == 2
+
+
+def test_jointbert_rows_skip_blank_lines_and_number_the_others(tmp_path: Path) -> None:
+    folder = write(tmp_path / "train", seq_in="hi\n\nbye\n", seq_out="O\n\nO\n", label="Hi\n\nBye\n")
+
+    assert [(number, row["label"]) for number, row in iter_rows(folder) if isinstance(row, dict)] == [
+        (1, "Hi"),
+        (3, "Bye"),
+    ]

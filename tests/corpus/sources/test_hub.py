@@ -162,3 +162,25 @@ def test_read_hub_reads_changed_files_with_equal_times(folder: Path, files: dict
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     after = [row.values["text"] for row in documents_of(folder, files=files)]
     assert (before[:2], after[:2]) == (["a", "b"], ["z", "b"])
+
+
+def test_read_hub_keeps_lists_and_objects_without_classes(tmp_path: Path) -> None:
+    kind = datasets.ClassLabel(names=["P", "Q"])
+    features = datasets.Features(
+        {
+            "text": datasets.Value("string"),
+            "words": datasets.List(datasets.Value("string")),
+            "size": {"n": datasets.Value("int32")},
+            "made": {"kind": kind, "n": datasets.Value("int32")},
+        }
+    )
+    rows = {
+        "text": ["a", "b"],
+        "words": [["x"], None],
+        "size": [{"n": 3}, None],
+        "made": [{"kind": 1, "n": 4}, None],
+    }
+    datasets.DatasetDict({"train": datasets.Dataset.from_dict(rows, features=features)}).save_to_disk(str(tmp_path))
+    first, second = (document.values for document in documents_of(tmp_path))
+    assert first == {"text": "a", "words": ["x"], "size": {"n": 3}, "made": {"kind": "Q", "n": 4}}
+    assert (second["words"], second["made"]) == (None, None)

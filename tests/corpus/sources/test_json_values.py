@@ -117,3 +117,28 @@ def test_json_rows_refuse_a_value_without_bound(tmp_path: Path, monkeypatch: pyt
 
     with pytest.raises(AssayError, match=r"holds a value of more than 1 MiB, from line 2 on; split it into rows"):
         read(tmp_path, b'[{"a": 1},\n{"text": "' + b"x" * (3 << 20))
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 16])
+def test_json_rows_are_equal_whatever_the_end_of_a_block_cuts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(json_values, "FIRST_BLOCK", block)
+    value = {"n": -12345.5e2, "name": "grün", "ok": None, "data": [*ROWS, 123456, 7]}
+
+    *rows, number, digit = read(tmp_path, json.dumps(value, ensure_ascii=False).encode(), rows="data")
+
+    assert [row for _, row in rows] == ROWS
+    assert [one[1].reason for one in (number, digit)] == ["not a JSON object: int"] * 2
+    assert (number[1].row, digit[1].row) == (123456, 7)
+
+
+def test_json_rows_leave_out_long_lists_without_objects(tmp_path: Path) -> None:
+    value = {"ids": list(range(200_000)), "none": [], "data": ROWS}
+
+    assert [row for _, row in read(tmp_path, json.dumps(value).encode())] == ROWS
+
+
+def test_json_rows_name_the_missing_list_of_an_empty_object(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match=r"holds an object with no list 'data'"):
+        read(tmp_path, b"{}", rows="data")

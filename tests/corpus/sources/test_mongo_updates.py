@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from pymongo.errors import AutoReconnect, BulkWriteError
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.mongo_connection import connect, open_collection
-from assay.corpus.sources.mongo_updates import set_fields
+from assay.corpus.sources.mongo_updates import DUPLICATE, TRIES, set_fields
 from tests.mongo import Mongo
 
 
@@ -85,3 +85,23 @@ def test_set_fields_takes_an_id_like_an_operator_literally(mongo: Mongo) -> None
     mongo.fill("predictions", [{"_id": ObjectId("a" * 24), "a": "untouched"}])
     _, documents = put(mongo, [({"n": {"$ne": None}}, {"a": 1})])
     assert documents[-1]["a"] == "untouched"
+
+
+def test_set_fields_writes_again_what_is_not_durable(mongo: Mongo) -> None:
+    undurable = BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64, "errmsg": "timed out"}]})
+    rejected, documents = put(mongo, [(1, {"a": 1}), (2, {"a": 2})], undurable)
+    assert (rejected, documents) == ({}, [{"_id": 1, "a": 1}, {"_id": 2, "a": 2}])
+
+
+def test_set_fields_gives_up_on_an_id_that_others_insert_again_and_again(mongo: Mongo) -> None:
+    taken = [write_error(DUPLICATE, 0) for _ in range(TRIES)]
+    rejected, documents = put(mongo, [(1, {"a": 1})], *taken)
+    assert (rejected, documents) == ({0: "the _id already exists and cannot be written"}, [])
+
+
+def test_set_fields_writes_again_where_the_driver_says_that_it_may(mongo: Mongo) -> None:
+    moved = OperationFailure("not primary", 10107, {"errorLabels": ["RetryableWriteError"]})
+    assert put(mongo, [(1, {"a": 1})], moved) == ({}, [{"_id": 1, "a": 1}])
+    refused = OperationFailure("no rights on news", 13)
+    with pytest.raises(AssayError, match="no rights on news"):
+        put(mongo, [(1, {"a": 2})], refused)

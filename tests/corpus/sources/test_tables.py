@@ -120,3 +120,12 @@ def test_open_rows_resumes_after_every_row(tmp_path: Path, name: str, data: byte
     assert len(rows) >= 2
     for index, place in enumerate(places):
         assert list(open_rows(path, description, place)) == rows[index:]
+
+
+def test_table_rows_reject_a_short_row_before_its_decimal_comma(tmp_path: Path) -> None:
+    text = "text;size\n" + "".join(f"row {number};{number},5\n" for number in range(20)) + "short\n"
+
+    *rows, invalid = read(tmp_path, text)
+
+    assert rows[3] == {"text": "row 3", "size": "3.5"}
+    assert invalid.reason.startswith("wrong number of cells: 1, the header has 2")

@@ -102,3 +102,10 @@ def test_bounded_lines_keeps_every_byte_and_line_end(monkeypatch: pytest.MonkeyP
     content = b"a\r\nb\rc\n\nlong line\n"
     assert list(bounded_lines(io.BytesIO(content))) == [b"a\r\n", b"b\rc\n", b"\n", b"long", b" lin", b"e\n"]
     assert list(bounded_lines(io.BytesIO(b""))) == []
+
+
+def test_open_stream_seeks_from_the_start_alone(tmp_path: Path) -> None:
+    with open_stream(written(tmp_path, TEXT.encode("utf-16")), packed=False, encoding="utf-16") as file:
+        assert file.readline() == "schöne Zeile 😀\n".encode()
+        with pytest.raises(io.UnsupportedOperation, match="only from the start"):
+            file.raw.seek(0, os.SEEK_END)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.splitting.duplicates import NO_KEY, HashArray
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
 from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION, SplitArray
+from assay.corpus.storage.object_store import SharedStore
 
 
 def keys(*names: str) -> HashArray:
@@ -179,3 +180,38 @@ def test_save_part_of_a_new_ledger_has_its_id(tmp_path: Path) -> None:
         ledger.save_part(keys("a"), tmp_path / "part.parquet")
     with open_ledger(tmp_path / "part.parquet") as then:
         assert (then.id, len(then)) == (ledger.id, 0)
+
+
+def test_erase_removes_known_keys_alone(tmp_path: Path) -> None:
+    path = tmp_path / "l.parquet"
+    record(path, keys("a", "b"), split_of(TRAIN, TEST))
+    before = path.read_bytes()
+    with open_ledger(path) as ledger:
+        assert ledger.erase(keys("c")) == 0
+        assert path.read_bytes() == before
+        assert ledger.erase(keys("a", "a", "c")) == 1
+    with open_ledger(path) as ledger:
+        assert ledger.split_of(keys("a", "b")).tolist() == [NO_SPLIT, TEST]
+
+
+def test_ledger_of_a_run_without_rows_to_record_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "l.parquet"
+    record(path, keys("a"), split_of(NO_SPLIT))
+    with open_ledger(path) as ledger:
+        assert len(ledger) == 0
+
+
+def test_ledger_is_shared_with_other_machines(tmp_path: Path, bucket: str) -> None:
+    shared = SharedStore(f"{bucket}/team")
+    here, there = (ledger_path(tmp_path / machine, "news") for machine in ("here", "there"))
+    with open_ledger(here, shared) as ledger:
+        ledger.record(keys("a"), split_of(TEST), remember=True)
+    with open_ledger(there, shared) as ledger:
+        assert ledger.split_of(keys("a")).tolist() == [TEST]
+    # A block that changes nothing writes nothing, and a failed one shares nothing.
+    assert shared.read("ledger/news.parquet") == here.read_bytes()
+    with pytest.raises(RuntimeError), open_ledger(there, shared) as ledger:
+        ledger.record(keys("b"), split_of(TRAIN), remember=True)
+        raise RuntimeError
+    with open_ledger(here, shared) as ledger:
+        assert ledger.split_of(keys("a", "b")).tolist() == [TEST, NO_SPLIT]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.corpus.storage.atomic import atomic_folder, atomic_path
+from assay.corpus.storage.atomic import REPLACED, atomic_folder, atomic_path, recover_folders
 from tests.processes import environment_without_coverage
 
 # Writing beyond the limit of a process fails with EFBIG like writing to a full disk with ENOSPC.
@@ -82,3 +82,24 @@ def test_atomic_leaves_no_partial_files_on_a_full_disk(tmp_path: Path, kind: str
     result = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment, check=False)
     assert "File too large" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_recover_folders_restores_the_old_folder_where_the_new_one_is_missing(tmp_path: Path) -> None:
+    # Given a process killed before the new folder had its name, another killed after it, and one while it wrote,
+    for name in ("lost", "kept"):
+        aside = tmp_path / f".{name}.x1y2" / REPLACED
+        aside.mkdir(parents=True)
+        (aside / "rows").write_text("old")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "rows").write_text("new")
+    (tmp_path / ".begun.z3").mkdir()
+    recover_folders(tmp_path, "*")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "lost"]
+    assert [(tmp_path / name / "rows").read_text() for name in ("lost", "kept")] == ["old", "new"]
+
+
+def test_atomic_folder_keeps_folders_inside(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "out") as partial:
+        (partial / "part").mkdir()
+        (partial / "part" / "rows").write_text("1")
+    assert (tmp_path / "out" / "part" / "rows").read_text() == "1"

@@ -1,3 +1,4 @@
+import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.files import find_files, read_files
-from assay.corpus.storage.remote_files import address_of, copies, fetch_file, send_file
+from assay.corpus.storage.remote_files import address_of, copies, exists, fetch_file, remove_file, send_file
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +54,25 @@ def test_fetch_file_fails_with_one_line(bucket: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     with pytest.raises(AssayError, match="s3://not-there-at-all/x is not responding"):
         send_file(tmp_path / "x", "s3://not-there-at-all/x")
+
+
+def test_remove_file_removes_what_is_there(bucket: str) -> None:
+    address = f"{bucket}/rows.jsonl"
+    put(address, [1])
+    for _ in range(2):  # a file that is already gone is no error
+        remove_file(address)
+        assert not exists(address)
+
+
+def test_fetch_file_names_the_folder_of_a_full_disk(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"{bucket}/rows.jsonl"
+    put(address, [1])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    system, _ = fsspec.url_to_fs(address, use_listings_cache=False)
+    monkeypatch.setattr(system, "get_file", full)
+    with pytest.raises(AssayError, match=f"{copies()}"):
+        fetch_file(address)
+    assert not list(copies().rglob("rows.jsonl*"))

@@ -210,3 +210,9 @@ def test_published_splits(names: dict[str, str], splits: dict[str, str] | None) 
 )
 def test_recipe_name(address: str, name: str) -> None:
     assert recipe_name(address) == name
+
+
+def test_source_at_a_folder_without_rows_names_the_kinds(tmp_path: Path) -> None:
+    (tmp_path / "notes.pdf").touch()
+    with pytest.raises(AssayError, match=r"holds no file of a known kind; name "):
+        source_at(str(tmp_path))

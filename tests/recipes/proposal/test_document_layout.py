@@ -240,3 +240,33 @@ def test_find_layout_takes_the_second_text_for_nothing_else() -> None:
     ]
     layout = find_layout(documents, Choices(pair="text"))
     assert (layout.format.fields.text, layout.format.fields.text_pair) == ("reply", "text")
+
+
+def test_find_layout_names_the_rows_without_a_class() -> None:
+    documents = [{"text": f"Acme opens plant {row}", "label": ("a", "b", "")[row % 3]} for row in range(60)]
+    assert find_layout(documents, Choices(label="label")).format.no_label == [""]
+    assert find_layout(documents, Choices(label="label", settings={"no_label": ["a"]})).format.no_label == ["a"]
+
+
+def test_find_layout_takes_words_without_tags_for_no_tagged_words() -> None:
+    documents = [
+        {"text": f"Acme opens plant {row}", "tokens": ["Acme"] * (1 + row % 3), "label": "ab"[row % 2]}
+        for row in range(40)
+    ]
+    layout = find_layout(documents, Choices())
+    assert (layout.format.format, layout.format.fields.text, layout.heads) == ("rows", "text", ("sentence",))
+
+
+def test_find_layout_asks_which_entities() -> None:
+    spans = [{"start": 0, "end": 4, "label": "ORG"}]
+    documents = [{"text": f"Acme opens plant {row}", "spans": spans, "people": spans} for row in range(20)]
+    with pytest.raises(AmbiguousError, match="--entities spans or people"):
+        find_layout(documents, Choices())
+    assert find_layout(documents, Choices(entities="people")).format.fields.entities == "people"
+
+
+def test_find_layout_takes_one_field_of_labels_in_sentences() -> None:
+    flags = [{"text": f"Acme opens plant {row}", "is_sport": row % 2, "is_money": 1} for row in range(60)]
+    documents = [{"doc_id": f"d{number}", "sentences": [flag]} for number, flag in enumerate(flags)]
+    with pytest.raises(AssayError, match="labels of a sentence stand in one field; name a single one"):
+        find_layout(documents, Choices(labels="is_sport,is_money"))

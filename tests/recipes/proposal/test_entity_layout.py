@@ -59,3 +59,13 @@ def test_why_unread_tells_the_reason_of_the_first_entity(item: dict[str, Any], r
 
 def test_entity_settings_of_an_entity_without_type() -> None:
     assert settings({"start": 0, "end": 4}) == EntityFields()
+
+
+def test_why_unread_of_objects_that_can_all_be_read() -> None:
+    item = {"start": 0, "end": 4, "label": "ORG"}
+    assert why_unread([(TEXT, [item])]) == "too few of them are in the text"
+
+
+def test_entity_settings_leave_out_lists_without_offsets() -> None:
+    item = {"start": 22, "end": 30, "label": "LOC", "links": [{"page": "New_York"}]}
+    assert settings(item) == EntityFields()

@@ -140,3 +140,34 @@ def test_recipe_file_holds_each_key_that_the_user_set(key: str) -> None:
     recipe = parse_recipe(read_yaml(recipe_text([], recipe_lines(made))), "the file")
     assert getattr(recipe.source, key) == getattr(document_format, key)
     assert getattr(recipe.source, key) != getattr(DocumentFormat(), key)
+
+
+TOPICS = [Example(str(number), "Acme buys land", labels=("money",)) for number in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "comment"),
+    [
+        (
+            SampleScores(every_label=0.4, tfidf_labels=0.8),
+            "macro-F1 of the labels; in the sample, TF-IDF reaches 0.80, every label for all rows 0.40",
+        ),
+        (SampleScores(), "macro-F1 of the labels"),
+    ],
+)
+def test_recipe_lines_set_a_threshold_of_the_labels(scores: SampleScores, comment: str) -> None:
+    made = proposal(TOPICS, ("labels",), {"labels": "topics"}, scores=scores)
+    assert list(recipe_of(made).gate.min_f1) == ["labels"]
+    assert comments(recipe_lines(made))["gate.min_f1.labels"] == comment
+
+
+def test_recipe_lines_claim_no_scores_that_the_sample_does_not_give() -> None:
+    said = comments(recipe_lines(proposal(scores=SampleScores())))
+    assert said["gate.min_f1.sentence"] == "macro-F1 of the classes"
+    assert said["gate.min_f1.tokens"] == "strict F1 of the entities"
+
+
+def test_recipe_lines_clean_texts_with_html() -> None:
+    made = proposal([replace(row, text=f"<b>{row.text}</b>") for row in ROWS])
+    assert recipe_of(made).model.cleaning.html
+    assert comments(recipe_lines(made))["model.cleaning"] == "in training and serving alike"

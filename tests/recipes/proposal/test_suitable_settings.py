@@ -5,13 +5,16 @@ import pytest
 from assay.corpus.example import Entity, Example
 from assay.recipes.proposal.row_facts import RowFacts, facts_of
 from assay.recipes.proposal.suitable_settings import (
+    SMALL,
     SampleScores,
     cleaning,
     entity_threshold,
     epochs,
     is_unbalanced,
+    label_threshold,
     max_length,
     sentence_threshold,
+    shares,
 )
 
 
@@ -67,3 +70,20 @@ def test_sentence_threshold(scores: SampleScores, threshold: float) -> None:
 def test_entity_threshold() -> None:
     assert entity_threshold(SampleScores(majority_tags=0.77)) == 0.6
     assert entity_threshold(SampleScores()) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold"),
+    [
+        (SampleScores(every_label=0.3, tfidf_labels=0.62), 0.45),
+        (SampleScores(every_label=0.3), 0.5),
+        (SampleScores(), 0.5),
+    ],
+)
+def test_label_threshold(scores: SampleScores, threshold: float) -> None:
+    assert label_threshold(scores) == threshold
+
+
+def test_shares_give_few_rows_a_larger_test_split() -> None:
+    assert shares(SMALL - 1) == {"train": 0.7, "validation": 0.1, "test": 0.2}
+    assert shares(SMALL) == {"train": 0.8, "validation": 0.1, "test": 0.1}

@@ -6,6 +6,7 @@ from mlflow import MlflowClient
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.registry.retention.erasure import erase, plan_erasure
+from assay.registry.retention.mlflow_erasure import MatchedRun, download_rows, find_tracks
 from assay.runs.lineage_record import data_folder, snapshot_folder
 from tests.registry.retention.erasable import ledger_size, made
 
@@ -81,3 +82,46 @@ def test_erase_artifacts_removes_incomplete_ones(store: Path, tmp_path: Path) ->
     assert [client.list_artifacts(run, "snapshot") for run in (no_splits, no_rows, whole)] == [[], [], []]
     # and the remaining splits still tell which snapshot it was, of which copies may be found on another machine
     assert [snapshot_folder(one) for one in plan_erasure(["7#one"], store, uri).tracks.digests] == [data]
+
+
+def test_find_tracks_passes_over_versions_of_which_mlflow_keeps_no_rows(store: Path) -> None:
+    # given a version that another program registered, one whose run recorded no data, and one whose run is gone
+    uri = f"sqlite:///{store}/mlflow.db"
+    client = MlflowClient(tracking_uri=uri)
+    bare = client.create_run(client.create_experiment("toy")).info.run_id
+    client.create_registered_model("toy")
+    client.create_model_version("toy", "s")
+    for run in (bare, "0" * 32):
+        client.create_model_version("toy", "s", run, tags={"assay.splits": "s", "assay.snapshot": "d"})
+    tracks = find_tracks(["7#one"], uri)
+    assert (tracks.versions, tracks.runs, tracks.digests, tracks.copied) == ([], [], set(), [])
+
+
+def test_find_tracks_leaves_other_rows(store: Path, tmp_path: Path) -> None:
+    _, snapshot, splits = made(store, "first")
+    uri = f"sqlite:///{store}/mlflow.db"
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    run = client.create_run(experiment, tags={"assay.splits": "s", "assay.recipe": "tiny"}).info.run_id
+    client.log_artifacts(run, str(splits.path), data_folder(Splits.load(splits.path).digest))
+    client.log_artifacts(run, str(snapshot.path), snapshot_folder(Snapshot.load(snapshot.path).digest))
+    assert find_tracks(["none such"], uri).runs == []
+    assert [one.run_id for one in find_tracks(["7#one"], uri).runs] == [run]
+
+
+def test_download_rows_needs_the_recipe_and_a_complete_snapshot(store: Path, tmp_path: Path) -> None:
+    _, snapshot, _ = made(store, "first")
+    uri, data = f"sqlite:///{store}/mlflow.db", Snapshot.load(snapshot.path)
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    path, runs = snapshot_folder(data.digest), []
+    for recipe in ("tiny", None, "broken"):
+        run = client.create_run(experiment).info.run_id
+        client.log_artifacts(run, str(snapshot.path), path)
+        runs.append(MatchedRun(run_id=run, name="r", recipe=recipe, artifacts=[path], snapshots=[path]))
+    (tmp_path / "artifacts" / runs[-1].run_id / "artifacts" / path / "snapshot.json").unlink()
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "broken").mkdir()
+    [(recipe_name, rows)] = download_rows(runs[:2], uri, tmp_path / "tiny")
+    assert (recipe_name, rows.digest) == ("tiny", data.digest)
+    assert list(download_rows(runs[2:], uri, tmp_path / "broken")) == []

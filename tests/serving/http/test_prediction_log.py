@@ -53,6 +53,35 @@ def test_prediction_log_writes_texts_if_allowed(serve: Serve, toy: Bundle, tmp_p
     assert written(tmp_path)[0]["text"] == "good \U0001f600 \u2028 Apple"
 
 
+def test_prediction_log_writes_both_texts_of_a_pair_if_allowed(
+    serve: Serve, build_toy: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    golden = [{"text": "good", "text_pair": "bad", "label": "down", "probabilities": [0.5249792, 0.4750208]}]
+    client = serve(build_toy(pair=True, golden=golden), log=LogSettings(tmp_path / "log", texts=True))
+    assert client.post("/predict", json={"rows": [{"text": "bad", "text_pair": "fine Apple"}]}).status_code == 200
+    wait_until(lambda: written(tmp_path / "log"))
+    [row] = written(tmp_path / "log")
+    assert (row["text"], row["text_pair"], row["characters"]) == ("bad", "fine Apple", 13)
+
+
+def test_prediction_log_writes_no_row_at_a_share_of_zero(serve: Serve, toy: Bundle, tmp_path: Path) -> None:
+    client = serve(toy, log=LogSettings(tmp_path / "log", share=0))
+    assert client.post("/predict", json={"texts": ["good", "bad"]}).status_code == 200
+    assert [metric(client, f"assay_log_{name}rows_total") for name in ("", "dropped_")] == [0, 0]
+    assert written(tmp_path / "log") == []
+
+
+def test_prediction_log_begins_another_file_once_one_is_large(
+    serve: Serve, toy: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_log, "_FILE_BYTES", 1)
+    client = serve(toy, log=LogSettings(tmp_path / "log"))
+    for number in (1, 2):
+        client.post("/predict", json={"text": "good"})
+        wait_until(lambda number=number: metric(client, "assay_log_rows_total") == number)  # type: ignore[misc]
+    assert len(list((tmp_path / "log").glob(PATTERN))) == len(written(tmp_path / "log")) == 2
+
+
 def test_prediction_log_samples_rows(serve: Serve, toy: Bundle, tmp_path: Path) -> None:
     client = serve(toy, log=LogSettings(tmp_path, share=0.25))
     for _ in range(2):
@@ -91,7 +120,7 @@ def test_prediction_log_drops_rows_if_its_queue_is_full(
 
 
 def test_prediction_log_survives_a_failing_disk(
-    serve: Serve, toy: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, toy: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = serve(toy, log=LogSettings(tmp_path))
     with monkeypatch.context() as patch:
@@ -100,10 +129,13 @@ def test_prediction_log_survives_a_failing_disk(
             raise OSError(28, "No space left on device")
 
         patch.setattr(prediction_log._Files, "write", full)
-        assert client.post("/predict", json={"text": "good"}).status_code == 200
-        wait_until(lambda: metric(client, "assay_log_dropped_rows_total") == 1)
+        for _ in range(2):
+            assert client.post("/predict", json={"text": "good"}).status_code == 200
+        wait_until(lambda: metric(client, "assay_log_dropped_rows_total") == 2)
     client.post("/predict", json={"text": "bad"})
     wait_until(lambda: len(written(tmp_path)) == 1)
+    # A full disk would otherwise fill the server's own log, too.
+    assert caplog.text.count("predictions cannot be written") == 1
 
 
 def test_prediction_log_removes_its_old_files_only(serve: Serve, toy: Bundle, tmp_path: Path) -> None:

@@ -340,3 +340,23 @@ def test_read_task_takes_the_last_annotation_of_a_person() -> None:
     again["annotations"][0]["updated_at"] = "2024-01-01T00:00:00.000000Z"
 
     assert labels_of(SOURCE, again) == ["good"]
+
+
+def test_read_task_takes_the_last_annotation_of_a_person_by_time() -> None:
+    # Given one person who has annotated the task twice, with the later annotation first,
+    twice = task([choice("good")], [choice("bad")], completed_by=1)
+    twice["annotations"][0]["updated_at"] = "2024-06-01T00:00:00.000000Z"
+
+    assert labels_of(SOURCE, twice) == ["good"]
+
+
+def test_read_task_takes_a_choice_without_a_value_for_none() -> None:
+    empty = {**choice(), "value": {"choices": None}}
+
+    assert label_sets_of(SOURCE, task([empty]), task([{**choice(), "value": {}}])) == [(), ()]
+
+
+def test_read_task_rejects_annotations_that_are_no_objects() -> None:
+    broken = {**TASK, "annotations": ["good"]}
+
+    assert reject_of(SOURCE, broken, label=True) == "annotations are not a list of objects: ['good']"
