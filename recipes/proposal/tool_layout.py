@@ -13,6 +13,7 @@ from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, Head
+from assay.recipes.proposal.annotated_classes import with_checked_classes
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields, value_text
 from assay.recipes.proposal.field_roles import (
     Choices,
@@ -66,6 +67,8 @@ def tool_layout(
     fields = {key: name for key, name in names.items() if name is not None and (key, name) != ("text", "text")}
     document_format = with_settings({"format": tool, "fields": fields}, choices.settings)
     heads = _heads(documents, document_format, choices)
+    if "sentence" in heads:
+        document_format = with_checked_classes(documents, document_format, choices)
     inner = _INNER.get(tool, "")
     name = f"{inner}.{text}" if isinstance(documents[0].get(inner), Mapping) else text
     used = {name: "text"} | ({pair: "second text"} if pair else {})
@@ -133,12 +136,22 @@ def _heads(documents: Documents, document_format: DocumentFormat, choices: Choic
         head for head, wanted in is_wanted.items() if wanted and _suits(documents, document_format, head, reasons)
     )
     if not heads:
-        # That a part is missing says less than what else was found.
-        telling = [reason for reason in reasons if not reason.endswith("is missing")] or reasons
-        nothing = "no text is annotated; annotate some, and export again"
-        why = f"{telling[0]}; {remedy_of(telling[0])}" if telling else nothing
-        raise AssayError(f"these are {NAMES[document_format.format]} without classes or entities: {why}")
+        own = "format" in choices.settings
+        lead = f"--set source.format={document_format.format}: read so, " if own else ""
+        raise AssayError(
+            f"{lead}these are {NAMES[document_format.format]} without classes or entities: {_why_nothing(reasons)}"
+            f"{', or leave the setting out' if own else ''}"
+        )
     return heads
+
+
+def _why_nothing(reasons: Sequence[str]) -> str:
+    """Return why no head suits the annotations, with the remedy."""
+    # That a part is missing says less than what else was found.
+    if telling := next((reason for reason in reasons if not reason.endswith("is missing")), None):
+        return f"{telling}; {remedy_of(telling)}"
+    missing = f"{reasons[0]}; " if reasons else ""
+    return f"{missing}no text is annotated; annotate some, and export again, or name what holds the class (--label)"
 
 
 def _has_several(documents: Documents, document_format: DocumentFormat, choices: Choices) -> bool:
