@@ -37,6 +37,7 @@ TIME_NAMES = ("time", "date", "timestamp", "created_at", "created", "published",
 SPLIT_NAMES = ("split", "set", "partition", "fold", "subset")
 MOST_SLICE_VALUES = 20
 LEAST_MEAN_TEXT = 12  # characters
+FEWEST_ROWS = 10  # fewer can be neither told apart nor split
 OPTIONAL = ("label", "labels", "entities", "group", "split")  # roles that no field needs to have
 ROLES = ("text", "pair", "label", "labels", "entities", "group", "split")
 
@@ -209,7 +210,10 @@ def _no_class(profiles: Profiles) -> str:
     fields = named or list(profiles.values())
     reasons = "; ".join(f"{shown_name(profile)} {_why_no_class(profile)}" for profile in fields[:SHOWN])
     more = f"; and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
-    return f"no field holds classes or entities: {reasons}{more}; name it with --label FIELD"
+    documents = fields[0].documents
+    is_small = documents < FEWEST_ROWS
+    remedy = f"{documents} rows are too few, add rows" if is_small else "name it with --label FIELD"
+    return f"no field holds classes or entities: {reasons}{more}; {remedy}"
 
 
 def _why_no_class(profile: FieldProfile) -> str:
