@@ -210,7 +210,9 @@ def _sentences(documents: Documents, profiles: Mapping[str, FieldProfile], choic
         return named
     if form is None and any(is_text(profile) for profile in profiles.values()):
         return None
-    return next((name for name in lists if _text_of_sentence(profile_fields(_objects(documents, name)))), None)
+    with_text = (name for name in lists if _text_of_sentence(profile_fields(_objects(documents, name))))
+    # A single list needs no such sign where the user says that there is one.
+    return next(with_text, lists[0] if form is not None and len(lists) == 1 else None)
 
 
 def _of_values(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_check_class_asks_whether_cells_hold_several_labels(separator: str) -> N
 
 
 def test_check_class_asks_about_minus_one_beside_numbers_alone() -> None:
-    with pytest.raises(AmbiguousError, match="^40 rows have -1 in label"):
+    with pytest.raises(AmbiguousError, match=r"^40 rows have -1 in label"):
         check_class(profile(["0", "1", "-1"]), Choices())
     check_class(profile(["1", "-1"]), Choices())
     check_class(profile(["good", "bad", "-1"]), Choices())

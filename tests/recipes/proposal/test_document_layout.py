@@ -252,7 +252,7 @@ def test_find_layout_reads_the_format_that_the_user_sets() -> None:
         }
         for row in range(30)
     ]
-    with pytest.raises(AssayError, match="choice is not a name.*source.format: rows"):
+    with pytest.raises(AssayError, match=r"choice is not a name.*source\.format: rows"):
         find_layout(tasks, Choices())
     layout = find_layout(tasks, Choices(settings={"format": "rows"}))
     assert (layout.format.format, layout.format.fields.text, layout.format.fields.label) == (
@@ -278,3 +278,6 @@ def test_find_layout_takes_words_and_sentences_that_the_user_names() -> None:
     )
     with pytest.raises(AssayError, match=r"^--set source\.parse\.sentences=part: no list .*; did you mean 'parts'"):
         find_layout(parsed, Choices(settings={"parse": {"sentences": "part"}}))
+    unusual = [{"parts": [{"satz": f"Acme opens plant {row}", "tone": "ab"[row % 2]}]} for row in range(30)]
+    layout = find_layout(unusual, Choices(text="satz", settings={"format": "parse"}))
+    assert (layout.format.parse.text, layout.format.parse.label) == ("satz", "tone")
