@@ -22,6 +22,7 @@ from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import find_files
 from assay.corpus.sources.hub import newest_commit, published_names
 from assay.corpus.sources.recognition import describe_file
+from assay.corpus.splits import SPLIT_NAMES
 from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.sample_baselines import class_baselines, entity_baseline, row_label_baselines
 from assay.recipes.loader import parse_recipe
@@ -286,6 +287,11 @@ def _check_rows(proposal: Proposal) -> None:
         raise DataError(
             f"{proposal.rows} {'row is' if proposal.rows == 1 else 'rows are'} too few to train and to test on: add "
             f"rows, {FEWEST_ROWS} at least to try a recipe out, and {ENOUGH_ROWS} or more to test a model"
+        )
+    counts = proposal.facts.classes.values()
+    if counts and 1 < max(counts) < len(SPLIT_NAMES) and not proposal.published:
+        raise DataError(
+            "no class has a row for each of training, validation and test: add rows, 3 for each class at least"
         )
 
 

@@ -210,9 +210,11 @@ def _sentences(documents: Documents, profiles: Mapping[str, FieldProfile], choic
         return named
     if form is None and any(is_text(profile) for profile in profiles.values()):
         return None
-    with_text = (name for name in lists if _text_of_sentence(profile_fields(_objects(documents, name))))
-    # A single list needs no such sign where the user says that there is one.
-    return next(with_text, lists[0] if form is not None and len(lists) == 1 else None)
+    for name in lists:
+        inner = profile_fields(_objects(documents, name))
+        if _text_of_sentence(inner) is not None or (form is not None and choices.text in inner):
+            return name
+    return None
 
 
 def _of_values(settings: Mapping[str, Any]) -> dict[str, Any]:
