@@ -11,7 +11,7 @@ from assay.recipes.proposal.questions import AmbiguousError, argument
 
 # What programs and people write for a missing value.
 _MISSING_VALUES = frozenset(
-    {"na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", "unlabelled", "unlabeled", "not labelled",
+    {"na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", "unlabelled", "not labelled",
      "no label", "unannotated", "not annotated"}
 )  # fmt: skip
 # Beside the numbers of two or more classes, this one may mean that there is none.
@@ -60,7 +60,8 @@ def _may_be_missing(value: str, profile: FieldProfile) -> bool:
     if value == _NO_NUMBER:
         others = [other for other in profile.counts if other != _NO_NUMBER]
         return len(others) > 1 and all(map(str.isdecimal, others))
-    return value.strip().lower() in _MISSING_VALUES
+    word = value.strip().lower()
+    return word in _MISSING_VALUES or word.startswith("unlabel")  # in either spelling
 
 
 def _check_variants(profile: FieldProfile) -> None:
