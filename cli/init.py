@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from assay.flows.recipe_proposal import ProposedRecipe
 
 _OPTION = re.compile(r"(?<!\w)--(set|text|pair|labels?|entities|group|split|config)\b")
-_SOURCE_KEY = re.compile(r"\bsource\.(?P<name>\w+)(\.\w+)*")
-_FIELDS = re.compile(r"\bsource\.fields\b")
+_KEY = re.compile(r"\bsource(?P<key>(?:\.\w+)+)(?:: (?P<value>[a-z_]+)(?![\w-]))?")
+# Options that name the fields of `source.fields` and, for sentences, of `source.parse`.
+_FIELD_OPTIONS = {
+    "text": "--text", "text_pair": "--pair", "label": "--label", "labels": "--labels", "entities": "--entities",
+    "tags": "--entities", "group": "--group", "split": "--split",
+}  # fmt: skip
+_ANY_FIELD = "--text FIELD, --label FIELD and so on"
 
 
 def init(
@@ -90,20 +95,29 @@ def init(
 
 @contextmanager
 def _settable_keys() -> Iterator[None]:
-    """Say in errors that name a key of the source how to set it before there is a recipe."""
-    from assay.recipes.proposal.source_settings import MEANING, READING
-
+    """Say in errors that name keys of the source how to set them before there is a recipe."""
     try:
         yield
     except AssayError as error:
         line = str(error)
-        if _OPTION.search(line):
+        if _OPTION.search(line) or not (ways := list(dict.fromkeys(filter(None, map(_way, _KEY.finditer(line)))))):
             raise
-        if key := next((key for key in _SOURCE_KEY.finditer(line) if key["name"] in (*READING, *MEANING)), None):
-            raise type(error)(f"{line} (here: --set {key[0]}=VALUE)") from error
-        if _FIELDS.search(line):
-            raise type(error)(f"{line} (here: --text FIELD, --label FIELD and so on)") from error
-        raise
+        raise type(error)(f"{line} (here: {', or '.join(ways)})") from error
+
+
+def _way(key: re.Match[str]) -> str | None:
+    """Return how to set a key of the source in this command; None if the data decide it."""
+    from assay.recipes.proposal.source_settings import INNER, MEANING, READING
+
+    section, _, name = key["key"].removeprefix(".").partition(".")
+    if section not in INNER:
+        value = key["value"] or "VALUE"
+        return f"--set {key[0].partition(':')[0]}={value}" if section in (*READING, *MEANING) else None
+    if not name:
+        return _ANY_FIELD if section == "fields" else None
+    if name in INNER[section]:
+        return f"--set source.{section}.{name}=FIELD"
+    return f"{_FIELD_OPTIONS[name]} FIELD" if name in _FIELD_OPTIONS else None
 
 
 def _show(proposed: "ProposedRecipe") -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import great_expectations.expectations as gxe
 
 from assay.expectations.validation_report import Severity
-from assay.recipes.recipe import Recipe
+from assay.recipes.recipe import Recipe, Validation
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,7 @@ def total_checks(recipe: Recipe) -> list[gxe.Expectation]:
     """Return the checks of any snapshot as a whole."""
     limits = recipe.validation
     return [
+        *_few_rows(limits.min_rows),
         values_between(
             "rows",
             CheckText(
@@ -185,6 +186,19 @@ def total_checks(recipe: Recipe) -> list[gxe.Expectation]:
             high=0,
         ),
     ]
+
+
+def _few_rows(least: int) -> list[gxe.Expectation]:
+    """Return a warning about few rows for a recipe that accepts them."""
+    enough = int(Validation.model_fields["min_rows"].default)
+    text = CheckText(
+        "few rows",
+        f"at least {enough} rows to test a model",
+        "the snapshot has {rows}",
+        "add rows before you rely on a verdict: test rows as few can show little",
+        "warning",
+    )
+    return [values_between("rows", text, low=enough)] if least < enough else []
 
 
 def class_checks(recipe: Recipe) -> list[gxe.Expectation]:

@@ -22,13 +22,14 @@ from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import find_files
 from assay.corpus.sources.hub import newest_commit, published_names
 from assay.corpus.sources.recognition import describe_file
+from assay.corpus.splits import SPLIT_NAMES
 from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.sample_baselines import class_baselines, entity_baseline, row_label_baselines
 from assay.recipes.loader import parse_recipe
 from assay.recipes.proposal.data_address import named_splits, published_splits, recipe_name, source_at
 from assay.recipes.proposal.document_layout import DocumentLayout, find_layout
-from assay.recipes.proposal.field_roles import Choices
-from assay.recipes.proposal.proposed_recipe import Encoder, Proposal, recipe_lines
+from assay.recipes.proposal.field_roles import FEWEST_ROWS, Choices
+from assay.recipes.proposal.proposed_recipe import ENOUGH_ROWS, Encoder, Proposal, recipe_lines
 from assay.recipes.proposal.questions import argument
 from assay.recipes.proposal.recipe_file import recipe_text
 from assay.recipes.proposal.row_facts import facts_of
@@ -131,6 +132,7 @@ def propose_recipe(
     rows, rejects, left_out = _read_rows(sample, layout)
     proposal = _proposal(name, sample, layout, rows, len(rejects) + len(sample.invalid), encoder)
     if sample.whole:
+        _check_rows(proposal)
         _check_rarest(proposal)
     _write(output, address, proposal)
     return ProposedRecipe(output, proposal, sample, rejects, left_out)
@@ -272,6 +274,24 @@ def _check_rarest(proposal: Proposal) -> None:
         raise DataError(
             f"one row alone has {shown}{others}: too few to train and to test; add rows, leave such rows out (--set "
             f"{leave_out}), or merge classes (--set source.label_map=...)"
+        )
+
+
+def _check_rows(proposal: Proposal) -> None:
+    """Refuse so few rows that training, validation and test rows cannot be told apart.
+
+    Raises:
+        DataError: there are as few.
+    """
+    if proposal.rows < FEWEST_ROWS:
+        raise DataError(
+            f"{proposal.rows} {'row is' if proposal.rows == 1 else 'rows are'} too few to train and to test on: add "
+            f"rows, {FEWEST_ROWS} at least to try a recipe out, and {ENOUGH_ROWS} or more to test a model"
+        )
+    counts = proposal.facts.classes.values()
+    if counts and 1 < max(counts) < len(SPLIT_NAMES) and not proposal.published:
+        raise DataError(
+            "no class has a row for each of training, validation and test: add rows, 3 for each class at least"
         )
 
 

@@ -98,6 +98,7 @@ READY: dict[str, str | bytes] = {
     "spans.jsonl": lines(lambda n: {"text": f"Ulm: {text(n)}", "entities": [{"start": 0, "end": 3, "label": "LOC"}]}),
     "triples.jsonl": lines(lambda n: {"text": f"Ulm: {text(n)}", "entities": [[0, 3, "LOC"]]}),
 }
+READY["few.csv"] = table(("text", "label"), lambda n: (text(n), label(n)), rows=12)
 ASKS: dict[str, tuple[str | bytes, str]] = {
     "windows.csv": (plain(separator=";").encode("cp1252"), "--set source.file.encoding=VALUE"),
     "utf16-unmarked.csv": (plain().encode("utf-16-le"), "--set source.file.encoding=VALUE"),
@@ -105,6 +106,9 @@ ASKS: dict[str, tuple[str | bytes, str]] = {
     "headless.csv": (table((), lambda n: (text(n), label(n))), "add a line of names above it"),
     "many.csv": (table(("text", "label"), lambda n: (text(n), f"c{n}")), "label holds 120 different values in 120"),
     "one-class.csv": (table(("text", "label"), lambda n: (text(n), "gut")), "add rows of another class"),
+    "pairs.csv": (table(("text", "label"), lambda n: (text(n), n % 6), rows=12), "add rows, 3 for each class"),
+    "fewer.csv": (table(("text", "label"), lambda n: (text(n), label(n)), rows=8), "add rows, 10 at least"),
+    "minus.csv": (table(("text", "label"), lambda n: (text(n), (0, 1, -1)[n % 3])), "40 rows have -1 in label"),
     "ids.csv": (table(("nr", "text", "kind"), lambda n: (n // 4, text(n), label(n))), "--label nr or kind"),
     "urls.csv": (table(("url", "label"), lambda n: (f"https://x.org/{n}", label(n))), "--text FIELD"),
     "two-texts.csv": (table(("title", "body", "label"), lambda n: (text(n), text(n), label(n))), "--text"),

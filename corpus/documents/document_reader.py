@@ -226,7 +226,9 @@ class DocumentReader:
             return None
         fields = self._document_format.fields
         text = plain_text(row.text, fields.text)
-        label = self._class(row.label, fields.label or "label") if self._needs_label else None
+        # A text that people have annotated without a class has an empty one.
+        chosen = None if row.label is MISSING and self._no_label else row.label
+        label = self._class(chosen, fields.label or "label") if self._needs_label else None
         entities = self._entities_of(text, row.entities) if self._needs_entities else None
         labels = None
         if self._row_labels is not None:

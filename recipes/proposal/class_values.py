@@ -9,8 +9,13 @@ from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.label_cells import combines, separator_of
 from assay.recipes.proposal.questions import AmbiguousError, argument
 
-# What programs write into a table for a missing value.
-_MISSING_VALUES = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "null", "nil"})
+# What programs and people write for a missing value.
+_MISSING_VALUES = frozenset(
+    {"na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", "unlabelled", "not labelled",
+     "no label", "unannotated", "not annotated"}
+)  # fmt: skip
+# Beside the numbers of two or more classes, this one may mean that there is none.
+_NO_NUMBER = "-1"
 _SHOWN = 4
 
 
@@ -21,23 +26,42 @@ def check_class(profile: FieldProfile, choices: Choices) -> None:
         AmbiguousError: a value may mean that a row has no class, values differ in case or white space alone, or cells
             may hold several labels.
     """
-    if "no_label" not in choices.settings:
-        _check_missing(profile)
-    if "fold_labels" not in choices.settings:
-        _check_variants(profile)
+    check_values(profile, choices)
     if choices.label is None:
         _check_several(profile)
 
 
+def check_values(profile: FieldProfile, choices: Choices) -> None:
+    """Ask what values mean that are whole classes, as those of an annotation tool are.
+
+    Raises:
+        AmbiguousError: a value may mean that a row has no class, or values differ in case or white space alone.
+    """
+    if "no_label" not in choices.settings:
+        _check_missing(profile)
+    if "fold_labels" not in choices.settings:
+        _check_variants(profile)
+
+
 def _check_missing(profile: FieldProfile) -> None:
-    found = [value for value in profile.counts if value.lower() in _MISSING_VALUES]
+    found = [value for value in profile.counts if _may_be_missing(value, profile)]
     if found:
         rows = sum(profile.counts[value] for value in found)
-        leave_out, keep = (argument(f"source.no_label={json.dumps(values)}") for values in (found, []))
+        leave_out, keep = (
+            argument(f"source.no_label={json.dumps(values, ensure_ascii=False)}") for values in (found, [])
+        )
         raise AmbiguousError(
             f"{rows} rows have {' or '.join(found)} in {profile.name}: is that a class, or no class? Add "
             f"--set {leave_out} to leave these rows out, or --set {keep} if it is a class"
         )
+
+
+def _may_be_missing(value: str, profile: FieldProfile) -> bool:
+    if value == _NO_NUMBER:
+        others = [other for other in profile.counts if other != _NO_NUMBER]
+        return len(others) > 1 and all(map(str.isdecimal, others))
+    word = value.strip().lower()
+    return word in _MISSING_VALUES or word.startswith("unlabel")  # in either spelling
 
 
 def _check_variants(profile: FieldProfile) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from assay.corpus.documents.annotators.recognised import check_readable, recognised_format
+from assay.corpus.documents.annotators.recognised import READERS, check_readable, recognised_format
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import MISSING, get_path, is_missing
@@ -12,11 +12,21 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import HEADS, Head
 from assay.recipes.proposal.class_values import check_class
 from assay.recipes.proposal.entity_layout import entity_settings, why_unread
+from assay.recipes.proposal.field_content import listed
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
-from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part, without
+from assay.recipes.proposal.field_roles import (
+    Choices,
+    RowRoles,
+    find_roles,
+    find_texts,
+    is_text,
+    last_part,
+    no_field,
+    without,
+)
 from assay.recipes.proposal.questions import NONE, AmbiguousError, ask
 from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_labels
-from assay.recipes.proposal.source_settings import with_settings
+from assay.recipes.proposal.source_settings import INNER, set_field, with_settings
 from assay.recipes.proposal.tool_layout import tool_layout
 
 Documents = Sequence[Mapping[str, Any]]
@@ -52,8 +62,10 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
     layout = _find(documents, profiles, choices)
     if not layout.heads:
         raise AssayError("there is nothing to learn; name the class (--label), labels (--labels) or --entities")
+    if layout.format.is_of_tool:  # the user's keys were needed to read its annotations
+        return replace(layout, profiles=profiles)
     settings = choices.settings
-    if "sentence" in layout.heads and layout.format.format in ("rows", "tokens") and _has_no_class(documents, layout):
+    if "sentence" in layout.heads and layout.format.format != "parse" and _has_no_class(documents, layout):
         settings = {"no_label": [""], **settings}
     document_format = with_settings(layout.format.model_dump(exclude_defaults=True), settings)
     return replace(layout, format=document_format, profiles=profiles)
@@ -68,10 +80,11 @@ def _has_no_class(documents: Documents, layout: DocumentLayout) -> bool:
 
 def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
     check_readable(documents)
-    tool = recognised_format(documents)
-    if tool not in (None, "doccano"):
+    form = choices.settings.get("format")
+    tool = recognised_format(documents) if form is None else form if form in READERS else None
+    if tool is not None and (form is not None or tool != "doccano"):
         return DocumentLayout(*tool_layout(documents, profiles, tool, choices))
-    sentences = _sentences(documents, profiles)
+    sentences = _sentences(documents, profiles, choices)
     inner = profile_fields(_objects(documents, sentences)) if sentences is not None else {}
     choices.check([*profiles, *inner])
     several = find_row_labels(documents, profiles, choices) if sentences is None else None
@@ -80,12 +93,28 @@ def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: C
         return DocumentLayout(*tool_layout(documents, profiles, tool, choices))
     if "annotations" in choices.settings:
         raise AssayError("--set source.annotations: these are no documents of an annotation tool; leave it out")
-    if (words := _words_and_tags(documents, profiles, choices)) is not None:
+    words = _words_and_tags(documents, profiles, choices) if form in (None, "tokens") else None
+    if words is not None:
         choices.check(profiles)
         return _tagged_layout(documents, profiles, choices, *words)
     if sentences is not None:
         return _parse_layout(documents, profiles, inner, choices, sentences)
+    _check_format_is_found(form)
     return _row_layout(documents, profiles, choices, several)
+
+
+def _check_format_is_found(form: str | None) -> None:
+    """Refuse a format that the user sets and no field suits."""
+    if form == "tokens":
+        raise AssayError(
+            "--set source.format=tokens: no field holds lists of words beside their tags; name the words with --set "
+            "source.fields.tokens=FIELD and the tags with --entities FIELD, or leave it out"
+        )
+    if form == "parse":
+        raise AssayError(
+            "--set source.format=parse: no field holds lists of sentences; name it with --set "
+            "source.parse.sentences=FIELD, or leave it out"
+        )
 
 
 def _holds_several(documents: Documents, labels: RowLabelFields | None) -> bool:
@@ -100,7 +129,10 @@ def _words_and_tags(
 ) -> tuple[str, str] | None:
     """Return the fields of words and of their tags, or None if no field holds words."""
     lists = [name for name, profile in profiles.items() if profile.kind in ("words", "list") and profile.share >= MOST]
-    words = next((name for wanted in TOKEN_NAMES for name in lists if last_part(name) == wanted), None)
+    words = set_field(choices.settings, "fields", "tokens")
+    if words is not None and words not in lists:
+        raise no_field(f"--set source.fields.tokens={words}", words, lists, "list of words")
+    words = words or next((name for wanted in TOKEN_NAMES for name in lists if last_part(name) == wanted), None)
     if words is None:
         return None
     tags = [name for name in lists if name != words and _same_lengths(documents, words, name)]
@@ -166,15 +198,28 @@ def _labels_settings(several: RowLabelFields | None) -> dict[str, Any]:
     return {"label_separator": several.separator} if several is not None and several.separator else {}
 
 
-def _sentences(documents: Documents, profiles: Mapping[str, FieldProfile]) -> str | None:
+def _sentences(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> str | None:
     """Return the field that holds a list of sentences: objects with a text, in documents that have none themselves."""
-    if any(is_text(profile) for profile in profiles.values()):
+    form, named = choices.settings.get("format"), set_field(choices.settings, "parse", "sentences")
+    if form not in (None, "parse"):
         return None
-    for name, profile in profiles.items():
-        inner = profile_fields(_objects(documents, name)) if profile.kind == "objects" else {}
-        if profile.share >= MOST and _text_of_sentence(inner) is not None:
+    lists = [name for name, profile in profiles.items() if profile.kind == "objects" and profile.share >= MOST]
+    if named is not None:
+        if named not in lists:
+            raise no_field(f"--set source.parse.sentences={named}", named, lists, "list of sentences")
+        return named
+    if form is None and any(is_text(profile) for profile in profiles.values()):
+        return None
+    for name in lists:
+        inner = profile_fields(_objects(documents, name))
+        if _text_of_sentence(inner) is not None or (form is not None and choices.text in inner):
             return name
     return None
+
+
+def _of_values(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the user's keys without those that name fields of a document."""
+    return {key: value for key, value in settings.items() if key not in INNER}
 
 
 def _text_of_sentence(inner: Mapping[str, FieldProfile]) -> str | None:
@@ -193,14 +238,18 @@ def _parse_layout(
         raise AssayError(f"--pair {choices.pair}: sentences of documents have no second text; leave it out")
     choices.check(inner, ("text", "label", "labels", "entities"), of="sentence")
     sentences = _objects(documents, name)
-    text = choices.text or str(_text_of_sentence(inner))
+    text = choices.text or _text_of_sentence(inner)
+    if text is None:
+        raise AssayError(
+            f"{name}: no field of a sentence is its text; fields are {listed(list(inner))}; add --text FIELD"
+        )
     entities, entity = _entity_field(sentences, inner, text, choices)
     several = find_row_labels(sentences, inner, choices) if choices.labels is not None else None
     labels = several.names if several is not None else []
     if len(labels) > 1:
         raise AssayError(f"--labels {choices.labels}: labels of a sentence stand in one field; name a single one")
     # Groups and splits are columns of the documents, or of both; the user may name any.
-    of_sentence = replace(_beside(several, choices), group=NONE, split=NONE)
+    of_sentence = replace(_beside(several, choices), group=NONE, split=NONE, settings=_of_values(choices.settings))
     free = without(inner, text, entities, choices.group, choices.split, *labels)
     roles = _roles(free, of_sentence, has_entities=entity is not None or several is not None)
     outer = find_roles(without(profiles, name), replace(choices, label=NONE), has_entities=True)

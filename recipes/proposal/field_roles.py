@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from assay.corpus.choice import nearest
 from assay.corpus.documents.raw_document import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.conll_layout import is_tag
@@ -12,6 +13,7 @@ from assay.recipes.proposal.field_content import SHOWN, content, counted_values,
 from assay.recipes.proposal.field_profile import LONGEST_CLASS, LONGEST_ID, MAX_VALUES, FieldProfile
 from assay.recipes.proposal.label_cells import MIN_ROWS_PER_CLASS, MOST_CLASSES
 from assay.recipes.proposal.questions import NONE, AmbiguousError, ask, describe_values
+from assay.recipes.proposal.source_settings import set_field
 
 Profiles = Mapping[str, FieldProfile]
 
@@ -35,6 +37,7 @@ TIME_NAMES = ("time", "date", "timestamp", "created_at", "created", "published",
 SPLIT_NAMES = ("split", "set", "partition", "fold", "subset")
 MOST_SLICE_VALUES = 20
 LEAST_MEAN_TEXT = 12  # characters
+FEWEST_ROWS = 10  # fewer can be neither told apart nor split
 OPTIONAL = ("label", "labels", "entities", "group", "split")  # roles that no field needs to have
 ROLES = ("text", "pair", "label", "labels", "entities", "group", "split")
 
@@ -66,7 +69,7 @@ class Choices:
         taken: dict[str, str] = {}
         for option, name in self._named():
             if option in roles and name not in names:
-                raise AssayError(f"--{option} {name}: no {of} has this field; fields are {listed(list(names))}")
+                raise no_field(f"--{option} {name}", name, names, of)
             if (other := taken.setdefault(name, option)) != option:
                 raise AssayError(f"--{other} and --{option} both name {name}; a field has one use, so name another")
 
@@ -78,6 +81,12 @@ class Choices:
                 continue
             for name in separate_names(value) if option == "labels" else [value]:
                 yield option, name
+
+
+def no_field(setting: str, name: str, names: Collection[str], of: str = "document") -> AssayError:
+    """Return the error for a setting that names a field which does not exist."""
+    fields = listed(list(names))
+    return AssayError(f"{setting}: no {of} has this field; fields are {fields}{nearest(name, names)}")
 
 
 @dataclass(frozen=True)
@@ -107,11 +116,11 @@ def find_roles(profiles: Profiles, choices: Choices, *, has_entities: bool) -> R
     """
     free = profiles
     split = find_split(free, choices)
-    row_id = _named(free, ID_NAMES, lambda profile: profile.unique and profile.mean_length <= LONGEST_ID)
+    row_id = _set(free, choices, "id") or _named(free, ID_NAMES, _is_id)
     free = without(free, split, row_id)
     label = _label(free, choices, has_entities=has_entities)
     free = without(free, label)
-    time = _time(free)
+    time = _set(free, choices, "time") or _time(free)
     group = _group(without(free, time), choices)
     free = without(free, time, group)
     slices = tuple(name for name, profile in free.items() if _is_slice(profile) and not _is_named_split(name))
@@ -154,6 +163,22 @@ def _single_text(profiles: Profiles, candidates: Profiles, by_last: Mapping[str,
     return (named or list(candidates))[0]
 
 
+def _set(profiles: Profiles, choices: Choices, role: str) -> str | None:
+    """Return the field that the user sets for a role in `source.fields`; None without one.
+
+    Raises:
+        AssayError: there is no such field, or another option names it.
+    """
+    name = set_field(choices.settings, "fields", role)
+    if name is not None and name not in profiles:
+        raise no_field(f"--set source.fields.{role}={name}", name, profiles)
+    return name
+
+
+def _is_id(profile: FieldProfile) -> bool:
+    return profile.unique and profile.mean_length <= LONGEST_ID
+
+
 def _label(profiles: Profiles, choices: Choices, *, has_entities: bool) -> str | None:
     if choices.label is not None:
         return given(choices.label)
@@ -185,7 +210,10 @@ def _no_class(profiles: Profiles) -> str:
     fields = named or list(profiles.values())
     reasons = "; ".join(f"{shown_name(profile)} {_why_no_class(profile)}" for profile in fields[:SHOWN])
     more = f"; and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
-    return f"no field holds classes or entities: {reasons}{more}; name it with --label FIELD"
+    documents = fields[0].documents
+    is_small = documents < FEWEST_ROWS
+    remedy = f"{documents} rows are too few, add rows" if is_small else "name it with --label FIELD"
+    return f"no field holds classes or entities: {reasons}{more}; {remedy}"
 
 
 def _why_no_class(profile: FieldProfile) -> str:

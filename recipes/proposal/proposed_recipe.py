@@ -20,6 +20,7 @@ from assay.recipes.proposal.suitable_settings import (
     shares,
 )
 
+ENOUGH_ROWS = 20  # the default of validation.min_rows
 TEXT_LIMIT = 20_000  # characters, the default of validation.max_text_length
 _FIELD_COMMENTS = {
     "text": "the text",
@@ -74,6 +75,11 @@ class Proposal:
     reject_share: float
     published: bool
     encoder: Encoder | None = None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the rows are too few for the default limits of the data checks."""
+        return self.rows < ENOUGH_ROWS
 
 
 def recipe_lines(proposal: Proposal) -> list[Line]:
@@ -141,6 +147,9 @@ _FORMAT_COMMENTS = {
 def _validation(proposal: Proposal) -> list[Line]:
     """Return the limits of the data checks where the defaults do not suit the sample."""
     settings: list[Line] = []
+    if proposal.is_small:
+        comment = f"the rows are as few; {ENOUGH_ROWS} or more can show what a model is worth"
+        settings.append(Line("min_rows", proposal.rows, comment))
     counts = [*proposal.facts.classes.values(), *proposal.facts.row_labels.values()]
     if counts and (fewest := min(counts)) < 5:
         settings.append(Line("min_class_rows", max(2, fewest), "the rarest class or label has as few"))

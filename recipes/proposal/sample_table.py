@@ -7,7 +7,7 @@ from assay.corpus.documents.annotators.recognised import ANNOTATIONS, NAMES
 from assay.recipes.proposal.document_layout import DocumentLayout
 from assay.recipes.proposal.field_content import content
 from assay.recipes.proposal.field_roles import is_class
-from assay.recipes.proposal.proposed_recipe import Proposal
+from assay.recipes.proposal.proposed_recipe import ENOUGH_ROWS, Proposal
 
 SHOWN = 5
 
@@ -16,6 +16,8 @@ def summary_lines(proposal: Proposal, documents: int, *, whole: bool) -> Iterato
     """Yield what the sample is: documents, rows, splits, classes and entity types."""
     facts = proposal.facts
     yield f"{'all' if whole else 'a sample of'} {documents:,} documents: {facts.rows:,} rows"
+    if proposal.is_small:
+        yield f"so few rows are enough to try a recipe out, but not to test a model: add rows, to {ENOUGH_ROWS} or more"
     if proposal.layout.format.is_of_tool:
         yield f"these are {NAMES[proposal.layout.format.format]}"
     if facts.splits:

@@ -1,6 +1,6 @@
 """Keys of the source section that the user sets before there is a recipe: how files and values are read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +12,9 @@ from assay.recipes.recipe_faults import fault_lines
 from assay.recipes.source_section import FilesSource, HubSource, MongoSource, SourceBase
 
 READING = ("file", "filter", "limit", "max_reject_share")  # keys that decide which rows there are
-MEANING = ("entity", "tagging", "annotations", "label_map", "fold_labels", "no_label", "label_separator")
+MEANING = ("format", "entity", "tagging", "annotations", "label_map", "fold_labels", "no_label", "label_separator")
+# Keys inside a section whose other keys the options of the command name.
+INNER: Mapping[str, tuple[str, ...]] = {"fields": ("id", "time", "tokens"), "parse": ("sentences", "repost")}
 # By kind of source, its model, and any values of the keys that it needs: only the other keys are checked.
 _MODELS: Mapping[str, tuple[type[SourceBase], Mapping[str, Any]]] = {
     "files": (FilesSource, {"paths": {"data": "all"}}),
@@ -31,13 +33,31 @@ def source_settings(overrides: Sequence[str]) -> dict[str, Any]:
     apply_overrides(values, overrides)
     given = values.pop("source", {})
     settings = given if isinstance(given, Mapping) else {}
-    other = [*values, *(f"source.{key}" for key in settings if key not in (*READING, *MEANING))]
+    other = [*values, *(f"source.{key}" for key in _other_keys(settings))]
     if other or not isinstance(given, Mapping):
+        inner = [f"{section}.{key}" for section, keys in INNER.items() for key in keys]
         raise AssayError(
-            f"--set {(other or ['source'])[0]}: assay init takes only {', '.join(READING + MEANING)} of source; name "
-            "fields with --text, --label and so on, and change other keys in the recipe that it writes"
+            f"--set {(other or ['source'])[0]}: assay init takes only {', '.join([*READING, *MEANING, *inner])} of "
+            "source; name fields with --text, --label and so on, and change other keys in the recipe that it writes"
         )
     return dict(settings)
+
+
+def _other_keys(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys that the command does not take."""
+    for key, value in settings.items():
+        if key not in INNER:
+            yield from () if key in (*READING, *MEANING) else (key,)
+        elif not isinstance(value, Mapping):
+            yield key
+        else:
+            yield from (f"{key}.{name}" for name in value if name not in INNER[key])
+
+
+def set_field(settings: Mapping[str, Any], section: str, name: str) -> str | None:
+    """Return the name of a field that the user sets in `source.fields` or `source.parse`; None without one."""
+    value: str | None = settings.get(section, {}).get(name)
+    return value
 
 
 def check_settings(kind: str, settings: Mapping[str, Any]) -> None:
@@ -56,7 +76,7 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> None:
 
 def with_settings(layout: Mapping[str, Any], settings: Mapping[str, Any]) -> DocumentFormat:
     """Return the document format that was found, where the user's keys take precedence."""
-    own = {key: settings[key] for key in MEANING if key in settings}
+    own = {key: settings[key] for key in (*MEANING, *INNER) if key in settings}
     return DocumentFormat.model_validate(_merged(layout, own))
 
 

@@ -13,11 +13,21 @@ from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, Head
+from assay.recipes.proposal.annotated_classes import with_checked_classes
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields, value_text
-from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_split, find_texts, given, without
+from assay.recipes.proposal.field_roles import (
+    Choices,
+    RowRoles,
+    find_roles,
+    find_split,
+    find_texts,
+    given,
+    no_field,
+    without,
+)
 from assay.recipes.proposal.label_cells import MIN_ROWS_PER_CLASS
 from assay.recipes.proposal.questions import NONE, ask
-from assay.recipes.proposal.source_settings import with_settings
+from assay.recipes.proposal.source_settings import set_field, with_settings
 
 Documents = Sequence[Mapping[str, Any]]
 Profiles = Mapping[str, FieldProfile]
@@ -43,12 +53,13 @@ def tool_layout(
     """
     # The controls and questions of a tool are no fields.
     choices.check(profiles, ("pair", "group", "split"))
-    text = choices.text or _text_field(documents, tool)
+    text = _text_field(documents, profiles, tool, choices)
     pair, group, split = given(choices.pair), given(choices.group), find_split(profiles, choices)
     free = without(profiles, text, pair, group, split, *_ADDED)
     labels = _labels_field(documents, profiles, tool, choices)
     label = given(choices.label) if labels is not None else _label_field(documents, free, tool, choices)
-    roles = RowRoles(label=label, id=_id_field(documents, tool, text), group=group, split=split)
+    row_id = set_field(choices.settings, "fields", "id") or _id_field(documents, tool, text)
+    roles = RowRoles(label=label, id=row_id, group=group, split=split)
     names = {
         "text": text, "text_pair": pair, "label": label, "labels": labels, "entities": given(choices.entities),
         "id": roles.id, "group": group, "split": split
@@ -56,6 +67,8 @@ def tool_layout(
     fields = {key: name for key, name in names.items() if name is not None and (key, name) != ("text", "text")}
     document_format = with_settings({"format": tool, "fields": fields}, choices.settings)
     heads = _heads(documents, document_format, choices)
+    if "sentence" in heads:
+        document_format = with_checked_classes(documents, document_format, choices)
     inner = _INNER.get(tool, "")
     name = f"{inner}.{text}" if isinstance(documents[0].get(inner), Mapping) else text
     used = {name: "text"} | ({pair: "second text"} if pair else {})
@@ -63,14 +76,20 @@ def tool_layout(
     return document_format, heads, roles, used
 
 
-def _text_field(documents: Documents, tool: str) -> str:
+def _text_field(documents: Documents, profiles: Profiles, tool: str, choices: Choices) -> str:
+    """Return the field of the text, in the object that holds it where the tool has one.
+
+    Raises:
+        AssayError: no document has the field that the user names.
+    """
     inner = [value for document in documents if isinstance(value := document.get(_INNER.get(tool, "")), Mapping)]
-    profiles = profile_fields(inner or documents)
-    return (
-        "text"
-        if "text" in profiles or (tool == "doccano" and "data" in profiles)
-        else find_texts(profiles, Choices())[0]
-    )
+    fields = profile_fields(inner) if inner else profiles
+    if choices.text is not None:
+        if choices.text not in (*fields, *profiles):
+            raise no_field(f"--text {choices.text}", choices.text, list(fields))
+        return choices.text
+    is_plain = "text" in fields or (tool == "doccano" and "data" in fields)
+    return "text" if is_plain else find_texts(fields, Choices())[0]
 
 
 def _label_field(documents: Documents, free: Profiles, tool: str, choices: Choices) -> str | None:
@@ -117,12 +136,22 @@ def _heads(documents: Documents, document_format: DocumentFormat, choices: Choic
         head for head, wanted in is_wanted.items() if wanted and _suits(documents, document_format, head, reasons)
     )
     if not heads:
-        # That a part is missing says less than what else was found.
-        telling = [reason for reason in reasons if not reason.endswith("is missing")] or reasons
-        nothing = "no text is annotated; annotate some, and export again"
-        why = f"{telling[0]}; {remedy_of(telling[0])}" if telling else nothing
-        raise AssayError(f"these are {NAMES[document_format.format]} without classes or entities: {why}")
+        own = "format" in choices.settings
+        lead = f"--set source.format={document_format.format}: read so, " if own else ""
+        raise AssayError(
+            f"{lead}these are {NAMES[document_format.format]} without classes or entities: {_why_nothing(reasons)}"
+            f"{', or leave the setting out' if own else ''}"
+        )
     return heads
+
+
+def _why_nothing(reasons: Sequence[str]) -> str:
+    """Return why no head suits the annotations, with the remedy."""
+    # That a part is missing says less than what else was found.
+    if telling := next((reason for reason in reasons if not reason.endswith("is missing")), None):
+        return f"{telling}; {remedy_of(telling)}"
+    missing = f"{reasons[0]}; " if reasons else ""
+    return f"{missing}no text is annotated; annotate some, and export again, or name what holds the class (--label)"
 
 
 def _has_several(documents: Documents, document_format: DocumentFormat, choices: Choices) -> bool:

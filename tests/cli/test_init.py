@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.cli.init import _settable_keys
+from assay.cli.init import _KEY, _settable_keys, _way
+from assay.corpus.documents.remedies import _REMEDIES, GENERAL
 from assay.corpus.errors import DataError
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.source_settings import MEANING, READING
@@ -62,7 +63,9 @@ def test_init_names_the_fields_that_exist(
     monkeypatch.chdir(tmp_path)
     write_news(tmp_path)
     assert call(monkeypatch, "init", "news.csv", "--label", "lable") == 1
-    assert capsys.readouterr().err == "assay: --label lable: no document has this field; fields are text, label\n"
+    assert capsys.readouterr().err == (
+        "assay: --label lable: no document has this field; fields are text, label; did you mean 'label'?\n"
+    )
 
 
 def test_init_says_which_column_beside_entities_may_be_a_class(
@@ -95,7 +98,7 @@ def said(line: str) -> str:
 
 @pytest.mark.parametrize("key", [*READING, *MEANING])
 def test_settable_keys_says_how_to_set_each_key(key: str) -> None:
-    line = f"3 rows cannot be read; name it in source.fields, or set source.{key}"
+    line = f"3 rows cannot be read; set source.{key}"
     assert said(line) == f"{line} (here: --set source.{key}=VALUE)"
 
 
@@ -105,9 +108,31 @@ def test_settable_keys_adds_nothing_where_the_line_names_an_option(option: str) 
     assert said(line) == line
 
 
-def test_settable_keys_names_the_options_of_fields() -> None:
-    assert said("name it in source.fields").endswith(" (here: --text FIELD, --label FIELD and so on)")
-    assert said("set source.format: rows") == "set source.format: rows"
+@pytest.mark.parametrize(
+    ("line", "ways"),
+    [
+        ("name it in source.fields", "--text FIELD, --label FIELD and so on"),
+        ("set source.fields.tags to another", "--entities FIELD"),
+        ("see source.fields.tokens and source.fields.tags", "--set source.fields.tokens=FIELD, or --entities FIELD"),
+        ("name it in source.parse.label", "--label FIELD"),
+        ("set source.parse.repost to a field", "--set source.parse.repost=FIELD"),
+        ("read the rows with source.format: rows", "--set source.format=rows"),
+        ("set source.entity.ignore_case: true", "--set source.entity.ignore_case=true"),
+        (
+            "name it in source.fields, or leave such rows out with source.filter",
+            "--text FIELD, --label FIELD and so on, or --set source.filter=VALUE",
+        ),
+    ],
+)
+def test_settable_keys_names_every_way_to_follow_a_remedy(line: str, ways: str) -> None:
+    assert said(line) == f"{line} (here: {ways})"
+
+
+def test_every_key_that_a_remedy_names_can_be_set() -> None:
+    keys = {key for remedy in [GENERAL, *(text for _, text in _REMEDIES)] for key in _KEY.finditer(remedy)}
+    without_way = {key[0] for key in keys if _way(key) is None}
+    # Columns that only a recipe names, and the section whose keys follow in the same remedy.
+    assert without_way == {"source.fields.slices", "source.parse"}
 
 
 def test_init_takes_the_share_of_rejects_that_its_error_asks_for(

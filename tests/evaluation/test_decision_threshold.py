@@ -161,6 +161,7 @@ def test_choose_threshold_parts_so_many_scores_that_each_is_near_the_next() -> N
     wrong = (scores < 0.95).astype(np.float64)
     chosen = choose_threshold(scores, wrong, 0.05, 0.95)
     assert chosen.threshold == pytest.approx(0.95, abs=0.006)
+    assert chosen.threshold is not None
     assert chosen.decided == (scores >= chosen.threshold).sum()
 
 

@@ -90,13 +90,17 @@ def test_label_checks_allow_the_labels_of_the_recipe(make_recipe: MakeRecipe) ->
 def test_total_checks_stop_for_too_few_rows_and_repeated_ids_alone(make_recipe: MakeRecipe) -> None:
     checks: list[Any] = total_checks(make_recipe(validation={"min_rows": 9}))
     assert [(meta_of(check)["name"], check.severity) for check in checks] == [
+        ("few rows", "warning"),
         ("rows", "critical"),
         ("unique ids", "critical"),
         ("duplicates", "warning"),
         ("contradictions", "warning"),
         ("rejects", "info"),
     ]
-    assert checks[0].min_value == 9
+    assert (checks[0].min_value, checks[1].min_value) == (20, 9)
+    assert "few rows" not in {
+        meta_of(check)["name"] for check in total_checks(make_recipe(validation={"min_rows": 20}))
+    }
 
 
 def test_class_checks_of_published_splits_need_every_class_in_train(make_recipe: MakeRecipe) -> None:

@@ -54,7 +54,7 @@ def test_validate_logs_a_warning_and_continues(tmp_path: Path, caplog: pytest.Lo
 
     report = ValidationReport.load(validate.fn(run, snapshot).path)
 
-    assert [check.name for check in report.warnings] == ["class balance"]
+    assert [check.name for check in report.warnings] == ["few rows", "class balance"]
     assert "class 'up' has 75.0% of the rows" in caplog.text
 
 

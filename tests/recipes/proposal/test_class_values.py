@@ -18,7 +18,7 @@ def test_check_class_accepts_values_with_one_meaning(values: list[str]) -> None:
     check_class(profile(values), Choices())
 
 
-@pytest.mark.parametrize("value", ["NA", "n/a", "NaN", "null", "#N/A"])
+@pytest.mark.parametrize("value", ["NA", "n/a", "NaN", "null", "#N/A", "?", "Unlabelled"])
 def test_check_class_asks_what_a_missing_value_means(value: str) -> None:
     asked = profile(["good", "bad", value])
     with pytest.raises(AmbiguousError) as error:
@@ -43,3 +43,10 @@ def test_check_class_asks_whether_cells_hold_several_labels(separator: str) -> N
     with pytest.raises(AmbiguousError, match=r"may hold several labels, or one class.*--labels label or --label"):
         check_class(asked, Choices())
     check_class(asked, Choices(label="label"))
+
+
+def test_check_class_asks_about_minus_one_beside_numbers_alone() -> None:
+    with pytest.raises(AmbiguousError, match=r"^40 rows have -1 in label"):
+        check_class(profile(["0", "1", "-1"]), Choices())
+    check_class(profile(["1", "-1"]), Choices())
+    check_class(profile(["good", "bad", "-1"]), Choices())

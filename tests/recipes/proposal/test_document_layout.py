@@ -270,3 +270,44 @@ def test_find_layout_takes_one_field_of_labels_in_sentences() -> None:
     documents = [{"doc_id": f"d{number}", "sentences": [flag]} for number, flag in enumerate(flags)]
     with pytest.raises(AssayError, match="labels of a sentence stand in one field; name a single one"):
         find_layout(documents, Choices(labels="is_sport,is_money"))
+
+
+def test_find_layout_reads_the_format_that_the_user_sets() -> None:
+    choice = {"type": "choices", "from_name": "x", "value": {"choices": [{"a": 1}]}}
+    tasks = [
+        {
+            "id": row,
+            "data": {"text": f"Acme opens plant {row}", "tone": "ab"[row % 2]},
+            "annotations": [{"result": [choice]}],
+        }
+        for row in range(30)
+    ]
+    with pytest.raises(AssayError, match=r"choice is not a name.*source\.format: rows"):
+        find_layout(tasks, Choices())
+    layout = find_layout(tasks, Choices(settings={"format": "rows"}))
+    assert (layout.format.format, layout.format.fields.text, layout.format.fields.label) == (
+        "rows",
+        "data.text",
+        "data.tone",
+    )
+    for form in ("tokens", "parse"):
+        with pytest.raises(AssayError, match=f"^--set source.format={form}: no field holds .*, or leave it out$"):
+            find_layout(tasks, Choices(settings={"format": form}))
+
+
+def test_find_layout_takes_words_and_sentences_that_the_user_names() -> None:
+    tagged = [{"w": WORDS, "t": TAGS} for _ in range(20)]
+    fields = find_layout(tagged, Choices(settings={"fields": {"tokens": "w"}})).format.fields
+    assert (fields.tokens, fields.tags) == ("w", "t")
+    parsed = [{"title": f"A long title of document {row}", "parts": [sentence(row)]} for row in range(30)]
+    layout = find_layout(parsed, Choices(settings={"parse": {"sentences": "parts"}}))
+    assert (layout.format.format, layout.format.parse.sentences, layout.heads) == (
+        "parse",
+        "parts",
+        ("sentence", "tokens"),
+    )
+    with pytest.raises(AssayError, match=r"^--set source\.parse\.sentences=part: no list .*; did you mean 'parts'"):
+        find_layout(parsed, Choices(settings={"parse": {"sentences": "part"}}))
+    unusual = [{"parts": [{"satz": f"Acme opens plant {row}", "tone": "ab"[row % 2]}]} for row in range(30)]
+    layout = find_layout(unusual, Choices(text="satz", settings={"format": "parse"}))
+    assert (layout.format.parse.text, layout.format.parse.label) == ("satz", "tone")

@@ -203,5 +203,7 @@ def test_find_roles_refuses_a_split_field_of_other_values() -> None:
 
 
 def test_choices_check_names_the_fields_that_exist() -> None:
-    with pytest.raises(AssayError, match=r"^--label lable: no document has this field; fields are text, label$"):
+    with pytest.raises(
+        AssayError, match=r"^--label lable: no document has this field; fields are text, label; did you mean 'label'\?$"
+    ):
         Choices(label="lable").check(["text", "label"])

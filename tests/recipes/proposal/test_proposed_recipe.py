@@ -120,6 +120,7 @@ def test_recipe_lines_tell_that_classes_are_numbers() -> None:
 
 
 SETTINGS = {
+    "format": ("rows", "tokens"),
     "entity": ("rows", {"end_inclusive": True}),
     "tagging": ("tokens", {"scheme": "io"}),
     "annotations": ("label_studio", {"relations": "ignore"}),

@@ -233,3 +233,50 @@ def test_tool_layout_asks_between_columns_of_choices() -> None:
     with pytest.raises(AmbiguousError, match=r"Add --labels tone or topic or none$"):
         find_layout(documents, Choices())
     assert find_layout(documents, Choices(labels="topic")).format.fields.labels == "topic"
+
+
+@pytest.mark.parametrize("tool", ["label_studio", "json_min", "doccano", "prodigy"])
+def test_tool_layout_asks_what_a_class_means(tool: str) -> None:
+    def document(row: int, other: str) -> dict[str, Any]:
+        text, tone = f"Acme opens plant {row} in Ulm", ("good", "bad", other)[row % 3]
+        result = {"type": "choices", "from_name": "tone", "value": {"choices": [tone]}}
+        documents: dict[str, dict[str, Any]] = {
+            "label_studio": {"id": row, "data": {"text": text}, "annotations": [{"result": [result]}]},
+            "json_min": min_task(row, tone=tone),
+            "doccano": {"id": row, "text": text, "label": [tone]},
+            "prodigy": {"text": text, "options": [], "accept": [tone], "answer": "accept", "_view_id": "choice"},
+        }
+        return documents[tool]
+
+    choices = Choices(labels=NONE, entities=NONE)
+    for other in ("NA", "unlabelled"):
+        documents = [document(row, other) for row in range(30)]
+        with pytest.raises(AmbiguousError, match=f"^10 rows have {other} in .*: is that a class, or no class"):
+            find_layout(documents, choices)
+        settled = find_layout(documents, replace(choices, settings={"no_label": [other]}))
+        assert settled.format.no_label == [other]
+    with pytest.raises(AmbiguousError, match="differ in case or white space alone"):
+        find_layout([document(row, "Good") for row in range(30)], choices)
+
+
+def test_tool_layout_leaves_out_annotated_texts_without_a_class() -> None:
+    documents = [task(row) for row in range(20)]
+    for one in documents[:4]:
+        one["annotations"][0]["result"] = []
+
+    assert find_layout(documents, Choices(entities=NONE)).format.no_label == [""]
+
+
+def test_tool_layout_names_the_texts_that_exist() -> None:
+    documents = [task(row, "article") for row in range(20)]
+
+    with pytest.raises(AssayError, match=r"^--text artikle: no document .* fields are article; did you mean 'article'"):
+        find_layout(documents, Choices(text="artikle"))
+    assert find_layout(documents, Choices(text="article")).format.fields.text == "article"
+
+
+def test_tool_layout_says_that_the_format_is_the_users() -> None:
+    documents = [{"text": f"Acme opens plant {row}", "label": "ab"[row % 2]} for row in range(20)]
+
+    with pytest.raises(AssayError, match=r"^--set source\.format=spacy: .* or leave the setting out$"):
+        find_layout(documents, Choices(settings={"format": "spacy"}))
