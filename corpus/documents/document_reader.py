@@ -128,9 +128,10 @@ class DocumentReader:
             names += [document_format.parse.sentences, document_format.parse.repost]
         else:
             names += [fields.label] if self._needs_label else []
+            names += [fields.text_pair]
             names += self._row_labels.names if self._row_labels is not None else []
         if document_format.format == "rows":
-            names += [fields.text, fields.text_pair, fields.entities if self._needs_entities else None]
+            names += [fields.text, fields.entities if self._needs_entities else None]
         if document_format.format == "tokens":
             names += [fields.tokens, fields.tags if self._needs_entities else None, document_format.tagging.space_after]
         return sorted({name.partition(".")[0] for name in names if name})

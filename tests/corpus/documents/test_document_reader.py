@@ -271,6 +271,21 @@ def test_field_names_are_the_fields_that_are_read() -> None:
     assert reader.field_names() == ["Parse", "isRepost", "meta"]
 
 
+@pytest.mark.parametrize("first", ["text", "tokens"])
+def test_a_row_of_its_field_names_alone_has_its_second_text(first: str) -> None:
+    values = {"text": "Globex buys", "tokens": ["Globex", "buys"], "question": "Who?", "tone": "good", "other": 1}
+    document_format = DocumentFormat.model_validate(
+        {"format": "rows" if first == "text" else first, "fields": {"text_pair": "question", "label": "tone"}}
+    )
+    reader = DocumentReader(document_format, needs_label=True, needs_entities=False)
+
+    sent = {name: values[name] for name in reader.field_names()}
+
+    assert sent.keys() == {first, "question", "tone"}
+    [example], _ = reader.read(Document("1", sent))
+    assert (example.text, example.text_pair) == ("Globex buys", "Who?")
+
+
 def test_read_takes_a_parquet_date_as_time(tmp_path: Path) -> None:
     days = pa.array([date(2026, 1, 1), None], pa.date32())
     pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", "y"], "on": days}), tmp_path / "rows.parquet")
