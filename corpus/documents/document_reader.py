@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import Needs, Values, agreed
+from assay.corpus.documents.annotators.decisions import decided_at
 from assay.corpus.documents.annotators.recognised import READERS
-from assay.corpus.documents.annotators.several_people import by_person, time_of
+from assay.corpus.documents.annotators.several_people import by_person
 from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
@@ -206,7 +207,7 @@ class DocumentReader:
         pair = self._document_format.fields.text_pair
         text, decided = found[0][1]
         if len(found) > 1:
-            decided = agreed([(time_of(values, rules), parts) for values, (_, parts) in found], rules)
+            decided = agreed([(decided_at(values, rules), parts) for values, (_, parts) in found], rules)
         label, entities, labels = decided
         return [
             Example(

@@ -1,10 +1,11 @@
 """Annotations of one text by several people, which some tools export as documents of their own."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from assay.corpus.documents.annotators.annotated_row import Values
+from assay.corpus.documents.annotators.authorship import last_of_each_person
 from assay.corpus.documents.annotators.decisions import decided_at, decided_by
 from assay.corpus.documents.annotators.doccano import text_of
 from assay.corpus.documents.annotators.label_studio import is_full_task, stored_task
@@ -47,19 +48,7 @@ def joined(read: Callable[[], Iterable[Item]], tool: str, text: str) -> Iterator
 
 def by_person(documents: Sequence[Values], rules: AnnotationRules) -> list[Values]:
     """Return the last document of each person, in the order of their first ones; those of nobody in particular stay."""
-    latest: dict[Hashable, Values] = {}
-    for number, document in enumerate(documents):
-        person = decided_by(document, rules) or number
-        earlier = latest.get(person)
-        if earlier is None or time_of(document, rules) >= time_of(earlier, rules):
-            latest[person] = document
-    return list(latest.values())
-
-
-def time_of(document: Values, rules: AnnotationRules) -> str:
-    """Return when a document was annotated, as a text that sorts by time; an empty one if the tool does not say it."""
-    at = decided_at(document, rules)
-    return "" if at is None else at.isoformat()
+    return last_of_each_person(documents, lambda one: decided_by(one, rules), lambda one: decided_at(one, rules))
 
 
 def _key(item: Item, tool: str, text: str) -> int | None:
