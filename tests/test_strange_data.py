@@ -96,6 +96,11 @@ READY: dict[str, str | bytes] = {
     "html.csv": table(("text", "label"), lambda n: (f"<p>{text(n)}<br>https://x.org/{n}</p>", label(n))),
     "long.csv": table(("text", "label"), lambda n: (f"{text(n)} " * 600, label(n)), rows=60),
     "spans.jsonl": lines(lambda n: {"text": f"Ulm: {text(n)}", "entities": [{"start": 0, "end": 3, "label": "LOC"}]}),
+    "fast.txt": "".join(f"__label__{label(n)} {text(n)}\n" for n in range(120)),
+    "fast-several.txt": "\r\n".join(
+        " ".join(f"__label__{topic}" for topic in TOPICS[n % 3 : n % 3 + 2]) + f" {text(n)}" for n in range(120)
+    ),
+    "lists-of-one.jsonl": lines(lambda n: {"text": text(n), "topics": [label(n)]}),
     "triples.jsonl": lines(lambda n: {"text": f"Ulm: {text(n)}", "entities": [[0, 3, "LOC"]]}),
 }
 ASKS: dict[str, tuple[str | bytes, str]] = {
@@ -127,7 +132,6 @@ ASKS: dict[str, tuple[str | bytes, str]] = {
     "header.csv": ("text,label\n", "there are no rows to look at"),
     "one-row.csv": ("text,label\nA fine radio in Ulm,good\n", "a model needs two"),
     "one-line.txt": ("word " * 100_000, "is of an unknown kind"),
-    "fast.txt": ("".join(f"__label__{label(n)} {text(n)}\n" for n in range(50)), "is a file of fastText"),
     "strings.jsonl": (lines(text), "write one object per row"),
     "scores.csv": (table(("text", "score"), lambda n: (text(n), n / 7)), "score holds"),
     "long-labels.csv": (table(("text", "label"), lambda n: (text(n), label(n) * 20)), "more than 60 characters"),

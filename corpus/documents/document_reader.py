@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import Needs, Values, agreed
+from assay.corpus.documents.annotators.annotated_row import Needs, Values, agreed, single_class
 from assay.corpus.documents.annotators.decisions import decided_at
 from assay.corpus.documents.annotators.recognised import READERS
 from assay.corpus.documents.annotators.several_people import by_person
@@ -260,9 +260,11 @@ class DocumentReader:
 
         Raises:
             NoLabelError: the value means that there is none.
-            UnreadableError: the value is no class.
+            UnreadableError: the value is no class, nor a list of one.
         """
         names = self._document_format.label_map
+        if isinstance(value, list | tuple):
+            value = single_class(value) if value else ""
         if self._no_label and (value is not MISSING and column(value, name) in self._no_label):
             self.no_label += 1
             raise NoLabelError

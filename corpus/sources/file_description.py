@@ -14,6 +14,7 @@ NAMES: dict[str, str] = {
     "jsonl": "JSON lines",
     "table": "table",
     "conll": "CoNLL",
+    "fasttext": "fastText",
     "parquet": "Parquet",
     "excel": "Excel",
     "bson": "BSON documents (mongodump)",

@@ -15,7 +15,7 @@ from assay.recipes.proposal.entity_layout import entity_settings, why_unread
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
 from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part, without
 from assay.recipes.proposal.questions import NONE, AmbiguousError, ask
-from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_labels
+from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_labels, listed_classes
 from assay.recipes.proposal.source_settings import with_settings
 from assay.recipes.proposal.tool_layout import tool_layout
 
@@ -226,6 +226,7 @@ def _row_layout(
     text, pair = find_texts(without(profiles, choices.label, choices.entities, choices.group, choices.split), choices)
     entities, entity = _entity_field(documents, profiles, text, choices)
     singles = {name: profile for name, profile in profiles.items() if profile.kind not in LISTS}
+    singles |= listed_classes(documents, profiles)
     labels = several.names if several is not None else []
     needs_no_class = entity is not None or several is not None
     choices = _beside(several, choices)
