@@ -45,6 +45,11 @@ class FileSettings(StrictModel):
         description="Columns of a CoNLL file: name -> number, from 1, or from -1 backwards. Empty: tokens in the first "
         "column, tags in the last",
     )
+    tag_attribute: str | None = Field(
+        None,
+        min_length=1,
+        description="Attribute in the last column (MISC) of CoNLL-U that holds tags such as B-PER. None: NER or ner",
+    )
     sheet: str | None = Field(None, description="Sheet of an Excel file. None: the first one")
 
     @field_validator("encoding")

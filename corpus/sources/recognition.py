@@ -14,6 +14,7 @@ from assay.corpus.sources.folders import describe_folder, parts_of
 from assay.corpus.sources.json_layout import LINES, recognise_json
 from assay.corpus.sources.table_layout import is_table, recognise_table
 from assay.corpus.sources.text_stream import open_stream
+from assay.corpus.sources.universal_words import NEW_DOCUMENT
 
 JSON_SUFFIXES = (".jsonl", ".json")
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
@@ -134,7 +135,8 @@ def _describe_conll(
                 "the token, a tab and the tag, and a blank line after each sentence"
             )
         return None
-    layout = layout.model_copy(update={"documents": _has_documents(start, common["encoding"])})
+    mark = DOCUMENT_LINE if layout.attribute is None else NEW_DOCUMENT
+    layout = layout.model_copy(update={"documents": _has_documents(start, common["encoding"], mark.encode())})
     return FileDescription(kind="conll", conll=layout, **common)
 
 
@@ -162,9 +164,9 @@ def _describe_table(start: FileStart, text: str, settings: FileSettings, common:
     )
 
 
-def _has_documents(start: FileStart, encoding: str) -> bool:
+def _has_documents(start: FileStart, encoding: str, mark: bytes) -> bool:
     """Return whether a CoNLL file holds a second document line; a first one alone groups nothing."""
-    mark, count = DOCUMENT_LINE.encode(), 0
+    count = 0
     with open_stream(start.path, packed=start.packed, encoding=encoding) as file:
         for line in file:
             count += line.startswith(mark)

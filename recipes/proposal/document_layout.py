@@ -10,6 +10,7 @@ from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import MISSING, get_path, is_missing
 from assay.corpus.errors import AssayError
 from assay.corpus.example import HEADS, Head
+from assay.corpus.sources.universal_words import SPACE_AFTER
 from assay.recipes.proposal.class_values import check_class
 from assay.recipes.proposal.entity_layout import entity_settings, why_unread
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
@@ -135,6 +136,8 @@ def _tagged_layout(
     fields = {"tokens": words, **({"tags": tags} if tags != NONE else {})}
     used = {words: "words", **({tags: "tags"} if tags != NONE else {}), **_use_of_labels(several)}
     layout = {"format": "tokens", **_labels_settings(several), "fields": {**fields, **_label_and_columns(roles)}}
+    if SPACE_AFTER in profiles and _same_lengths(documents, words, SPACE_AFTER):
+        layout["tagging"] = {"space_after": SPACE_AFTER}
     if several is not None:
         layout["fields"]["labels"] = several.fields
     heads = _heads(roles, tags != NONE, several is not None)
