@@ -105,7 +105,8 @@ def _describe_text(start: FileStart, settings: FileSettings) -> FileDescription:
         return FileDescription(kind="jsonl", notes=_note(name, *JSON_SUFFIXES), **common)
     if isinstance(json_layout, JsonLayout):
         return FileDescription(kind="json", json_layout=json_layout, notes=_note(name, ".json"), **common)
-    if settings.kind == "fasttext" or (settings.kind is None and is_fasttext(text)):
+    is_named_table = name.endswith(TABLE_SUFFIXES)  # whose labels end at a separator
+    if settings.kind == "fasttext" or (settings.kind is None and not is_named_table and is_fasttext(text)):
         return FileDescription(kind="fasttext", notes=_note(name), **common)
     if described := _describe_conll(start, text, settings, common):
         return described
