@@ -246,7 +246,7 @@ class _Decision:
         found = [one for values in documents if (one := cls._of(values, tool, rules)) is not None]
         if not found:
             return None
-        parts = agreed([(one.at.isoformat() if one.is_dated else "", one.parts) for one in found], agreement)
+        parts = agreed([(one.at if one.is_dated else None, one.parts) for one in found], agreement)
         return max((one for one in found if one.parts == parts), key=lambda one: one.at)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -29,22 +29,23 @@ def open_source(source: Source, fields: list[str], *, check_format: bool = True)
     Args:
         source: section of the recipe.
         fields: top-level fields that a database has to send.
-        check_format: whether to refuse files that the document format of the source cannot read.
+        check_format: whether to refuse files that the document format of the source cannot read, and to join what
+            several people have annotated of one text; else documents come as they stand.
     """
-    documents: Iterator[Document | InvalidRow]
-    if isinstance(source, MongoSource):
-        documents = read_mongo(mongo_query(source, fields))
-    elif isinstance(source, HubSource):
-        documents = read_hub(
-            source.path, source.revision, source.config, source.splits, source.files, filter_=source.filter
-        )
-    else:
-        read = partial(read_files, find_files(source.paths), source.file, source.filter)
-        # Where the format is not checked, documents are wanted as they stand.
-        documents = (
-            joined(partial(read, source.format), source.format, source.fields.text) if check_format else read(None)
-        )
+    read = _reader(source, fields, check_format=check_format)
+    documents = joined(read, source.format, source.fields.text) if check_format else iter(read())
     return _limited(documents, source.limit)
+
+
+def _reader(source: Source, fields: list[str], *, check_format: bool) -> Callable[[], Iterable[Document | InvalidRow]]:
+    if isinstance(source, MongoSource):
+        return partial(read_mongo, mongo_query(source, fields))
+    if isinstance(source, HubSource):
+        return partial(
+            read_hub, source.path, source.revision, source.config, source.splits, source.files, filter_=source.filter
+        )
+    document_format = source.format if check_format else None
+    return partial(read_files, find_files(source.paths), source.file, source.filter, document_format)
 
 
 def sample_documents(source: Source, count: int = SAMPLE) -> list[Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.choice import nearest
 from assay.corpus.corrected_rows import CorrectedRows, correction_summary
+from assay.corpus.documents.annotators.several_people import BY_PERSON
 from assay.corpus.documents.chunk import ChunkReader, Counts, DocumentChunk
 from assay.corpus.documents.document_diagnosis import diagnose, field_names
 from assay.corpus.documents.document_reader import DocumentReader
@@ -130,11 +131,14 @@ def _read_into(
 
 
 def _chunks(recipe: Recipe, needs: dict[str, bool]) -> Iterator[DocumentChunk]:
-    """Yield the documents of the source in chunks; worker processes read a whole collection in parallel."""
+    """Yield the documents of the source in chunks; worker processes read a whole collection in parallel.
+
+    A collection with a document per person is read in one process, which sees all documents about a text.
+    """
     source = recipe.source
     reader = ChunkReader(source, **needs)
     fields = DocumentReader(source, **needs).field_names()
-    if isinstance(source, MongoSource) and source.limit is None:
+    if isinstance(source, MongoSource) and source.limit is None and source.format not in BY_PERSON:
         yield from read_chunks(read_encoded(mongo_query(source, fields)), source, **needs)
         return
     documents = open_source(source, fields)

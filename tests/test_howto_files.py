@@ -34,6 +34,13 @@ ROWS = {
         Example("ner:4", "EU rejects", entities=(Entity(0, 2, "ORG"),), group="ner:1"),
         Example("ner:9", "Peter Blackburn", entities=(Entity(0, 15, "PER"),), group="ner:2"),
     ],
+    "universal.conllu": [
+        Example("s1", "Anna fährt zum Bodensee.", entities=(Entity(0, 4, "PER"), Entity(15, 23, "LOC")))
+    ],
+    "reviews.txt": [
+        Example("reviews:1", "A fine radio", label="good"),
+        Example("reviews:2", "A broken radio", label="bad"),
+    ],
     "snips": [
         Example("train:1", "play some jazz", label="PlayMusic", entities=(Entity(10, 14, "genre"),), split="train"),
         Example("train:2", "hello there", label="Greet", entities=(), split="train"),

@@ -53,6 +53,14 @@ def conll(line: Callable[[str, str], str]) -> str:
     return "\n".join("".join(line(word, kinds.get(word, "")) + "\n" for word in words) for words in sentences)
 
 
+def universal(outside: str, inside: str) -> str:
+    def sentence(words: list[str]) -> str:
+        cells = "{}\t{}\t_\tX\t_\t_\t0\tdep\t_\t{}\n"
+        return "".join(cells.format(n, word, inside if word == "Ulm" else outside) for n, word in enumerate(words, 1))
+
+    return "\n".join(sentence(f"{text(number)} in Ulm".split()) for number in range(120))
+
+
 def splits(*words: str) -> str:
     return table(("text", "label", "split"), lambda n: (text(n), label(n), words[n // 2 % len(words)]))
 
@@ -85,6 +93,7 @@ READY: dict[str, str | bytes] = {
     "columns.csv": table(("text", *TOPICS), lambda n: (text(n), n % 2, n % 3 // 2, n % 5 // 4)),
     "two.conll": conll(lambda word, kind: f"{word} {'B-' + kind if kind else 'O'}"),
     "four.tsv": conll(lambda word, kind: f"{word}\tNN\tI-NP\t{'B-' + kind if kind else 'O'}"),
+    "universal.conllu": universal("_", "NER=B-LOC"),
     "first.txt": conll(lambda word, kind: f"{'B-' + kind if kind else 'O'} {word}"),
     "packed.csv.gz": gzip.compress(plain().encode()),
     "broken-line.csv": plain() + "one, line, with, commas\n",
@@ -96,6 +105,11 @@ READY: dict[str, str | bytes] = {
     "html.csv": table(("text", "label"), lambda n: (f"<p>{text(n)}<br>https://x.org/{n}</p>", label(n))),
     "long.csv": table(("text", "label"), lambda n: (f"{text(n)} " * 600, label(n)), rows=60),
     "spans.jsonl": lines(lambda n: {"text": f"Ulm: {text(n)}", "entities": [{"start": 0, "end": 3, "label": "LOC"}]}),
+    "fast.txt": "".join(f"__label__{label(n)} {text(n)}\n" for n in range(120)),
+    "fast-several.txt": "\r\n".join(
+        " ".join(f"__label__{topic}" for topic in TOPICS[n % 3 : n % 3 + 2]) + f" {text(n)}" for n in range(120)
+    ),
+    "lists-of-one.jsonl": lines(lambda n: {"text": text(n), "topics": [label(n)]}),
     "triples.jsonl": lines(lambda n: {"text": f"Ulm: {text(n)}", "entities": [[0, 3, "LOC"]]}),
 }
 READY["few.csv"] = table(("text", "label"), lambda n: (text(n), label(n)), rows=12)
@@ -123,6 +137,7 @@ ASKS: dict[str, tuple[str | bytes, str]] = {
     "missing.csv": (table(("text", "label"), lambda n: (text(n), (*LABELS, "NA")[n % 3])), "--set 'source.no_label"),
     "case.csv": (table(("text", "label"), lambda n: (text(n), (*LABELS, "GUT")[n % 3])), "source.fold_labels=true"),
     "one-column.conll": (conll(lambda word, kind: word), "write the token, a tab and the tag"),
+    "untagged.conllu": (universal("_", "SpaceAfter=No"), "add NER=B-PER and the like to it"),
     "bare.txt": (conll(lambda word, kind: f"{word} {kind or 'O'}"), "--set source.tagging.scheme=VALUE"),
     "numbers.jsonl": (lines(lambda n: {"tokens": ["in", "Ulm"], "ner_tags": [0, 1]}), "--set source.tagging.names="),
     "cut.csv.gz": (gzip.compress(plain().encode())[:-200], "is damaged"),
@@ -131,7 +146,6 @@ ASKS: dict[str, tuple[str | bytes, str]] = {
     "header.csv": ("text,label\n", "there are no rows to look at"),
     "one-row.csv": ("text,label\nA fine radio in Ulm,good\n", "a model needs two"),
     "one-line.txt": ("word " * 100_000, "is of an unknown kind"),
-    "fast.txt": ("".join(f"__label__{label(n)} {text(n)}\n" for n in range(50)), "is a file of fastText"),
     "strings.jsonl": (lines(text), "write one object per row"),
     "scores.csv": (table(("text", "score"), lambda n: (text(n), n / 7)), "score holds"),
     "long-labels.csv": (table(("text", "label"), lambda n: (text(n), label(n) * 20)), "more than 60 characters"),

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import Needs, Values, agreed
+from assay.corpus.documents.annotators.annotated_row import Needs, Values, agreed, single_class
+from assay.corpus.documents.annotators.decisions import decided_at
 from assay.corpus.documents.annotators.recognised import READERS
-from assay.corpus.documents.annotators.several_people import by_person, time_of
+from assay.corpus.documents.annotators.several_people import by_person
 from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
@@ -128,9 +129,10 @@ class DocumentReader:
             names += [document_format.parse.sentences, document_format.parse.repost]
         else:
             names += [fields.label] if self._needs_label else []
+            names += [fields.text_pair]
             names += self._row_labels.names if self._row_labels is not None else []
         if document_format.format == "rows":
-            names += [fields.text, fields.text_pair, fields.entities if self._needs_entities else None]
+            names += [fields.text, fields.entities if self._needs_entities else None]
         if document_format.format == "tokens":
             names += [fields.tokens, fields.tags if self._needs_entities else None, document_format.tagging.space_after]
         return sorted({name.partition(".")[0] for name in names if name})
@@ -205,7 +207,7 @@ class DocumentReader:
         pair = self._document_format.fields.text_pair
         text, decided = found[0][1]
         if len(found) > 1:
-            decided = agreed([(time_of(values, rules), parts) for values, (_, parts) in found], rules)
+            decided = agreed([(decided_at(values, rules), parts) for values, (_, parts) in found], rules)
         label, entities, labels = decided
         return [
             Example(
@@ -260,9 +262,11 @@ class DocumentReader:
 
         Raises:
             NoLabelError: the value means that there is none.
-            UnreadableError: the value is no class.
+            UnreadableError: the value is no class, nor a list of one.
         """
         names = self._document_format.label_map
+        if isinstance(value, list | tuple):
+            value = single_class(value) if value else ""
         if self._no_label and (value is not MISSING and column(value, name) in self._no_label):
             self.no_label += 1
             raise NoLabelError

@@ -18,7 +18,7 @@ class Fields(StrictModel):
     id: str | None = Field(None, description="Id of the row; without one, the position in the source is the id")
     text: str = Field("text", description="The text (format `rows`)")
     text_pair: str | None = Field(None, description="Second text, for pairs such as question and passage")
-    label: str | None = Field(None, description="Class of the sentence; None for a token model")
+    label: str | None = Field(None, description="Class of the sentence, or a list of one; None for a token model")
     labels: str | list[str] | None = Field(
         None,
         description="Labels of which any number may apply: a field with a list (or a cell, see `label_separator`), or "

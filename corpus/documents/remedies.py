@@ -127,6 +127,11 @@ _REMEDIES = (
         r"not valid CSV|a quote is never closed|wrong number of cells",
         "correct the quotes and separators of that line, or set source.file.separator",
     ),
+    (r"not a label of fastText", "write __label__NAME for each label, with blanks between them and before the text"),
+    (
+        r"not the number of a word",
+        "number the words of CoNLL-U as 1, 1-2 or 1.1, and write a blank line after a sentence",
+    ),
     (r"wrong number of columns", "write as many columns in each line of the sentence, or a blank line after it"),
     (r"entity is discontinuous", "give the entity one start and one end at the source"),
     (r"not a line of brat", "write the line as brat does: T1, a tab, the label, start and end, a tab, the text"),

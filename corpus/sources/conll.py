@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from assay.corpus.documents.raw_document import InvalidRow, shorten
-from assay.corpus.sources.conll_layout import COMMENT, DOCUMENT_LINE, is_comment, split_line
+from assay.corpus.sources.conll_layout import COMMENT, DOCUMENT_LINE, UNIVERSAL_ID, is_comment, split_line
 from assay.corpus.sources.file_description import ConllLayout, FileDescription
 from assay.corpus.sources.lines import NumberedRow, Row
 from assay.corpus.sources.text_stream import lines_of, open_stream
+from assay.corpus.sources.universal_words import NEW_DOCUMENT, universal_row
 
 DOCUMENT = "document"
 
@@ -16,7 +17,7 @@ def conll_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow
     """Yield the sentences of a file, each with the number of its first token's line.
 
     A sentence has the list of each column, the values of comments such as `# id = 7` before it, and `document`, the id
-    or number of the `-DOCSTART-` line above it where the file has several.
+    or number of the `-DOCSTART-` line above it where the file has several (`# newdoc` in CoNLL-U).
 
     Raises:
         AssayError: the file cannot be read.
@@ -60,26 +61,41 @@ class _Sentence:
         if line.startswith(DOCUMENT_LINE):
             self._start_document(line)
             return
+        if self._layout.attribute is not None and line.startswith(NEW_DOCUMENT):
+            self._documents += 1
+            self._document = line.partition("=")[2].strip() or str(self._documents)
+            return
         if is_comment(line, self._layout):
             if (match := COMMENT.match(line.strip())) is not None:
                 self._comments[match[1]] = match[2].strip()
             return
         self._first = self._first or number
         cells = split_line(line, self._layout.tabs)
-        if len(cells) == self._layout.width:
+        if (fault := self._fault_of(cells, number)) is None:
             self._rows.append([cell.strip() for cell in cells])
-        elif self._fault is None:
-            self._fault = f"wrong number of columns: {len(cells)} in line {number}, the file has {self._layout.width}"
+        else:
+            self._fault = self._fault or fault
+
+    def _fault_of(self, cells: list[str], number: int) -> str | None:
+        if len(cells) != self._layout.width:
+            return f"wrong number of columns: {len(cells)} in line {number}, the file has {self._layout.width}"
+        if self._layout.attribute is not None and not UNIVERSAL_ID.fullmatch(cells[0].strip()):
+            return f"not the number of a word: {cells[0]!r} in line {number}"
+        return None
 
     def end(self) -> NumberedRow:
         number, row_id = self._first, f"{self._name}:{self._first}"
-        lists = {name: [row[index] for row in self._rows] for name, index in self._layout.columns.items()}
-        row: Row = {**self._comments, **lists}
+        row: Row = {**self._comments, **self._lists()}
         if self._layout.documents:
             row[DOCUMENT] = self._document
         fault = self._fault or _encoding_fault(row)
         self._begin()
         return number, InvalidRow(row_id, fault, shorten(row)) if fault else row
+
+    def _lists(self) -> Row:
+        if self._layout.attribute is not None:
+            return universal_row(self._rows, self._layout.attribute)
+        return {name: [row[index] for row in self._rows] for name, index in self._layout.columns.items()}
 
     def _begin(self) -> None:
         self._rows, self._comments = [], {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import ConllLayout
 from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.universal_words import TAG_ATTRIBUTES, misc_of
 
 DOCUMENT_LINE = "-DOCSTART-"
 COMMENT = re.compile(r"#\s*([\w.-]+) = (.*)")
@@ -17,6 +18,8 @@ SUFFIXES = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".bioes")
 TOKEN_NAMES = ("token", "tokens", "word", "words", "form")
 # Number of a word in CoNLL-U, of several words that are one token, or of a word that is left out.
 UNIVERSAL_ID, UNIVERSAL_WIDTH = re.compile(r"\d+([-.]\d+)?"), 10
+# Attributes of Universal Dependencies that hold no tags.
+WITHOUT_TAGS = {"SpaceAfter", "SpacesAfter", "SpacesBefore", "Translit", "LTranslit", "Gloss", "Lang"}
 NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
 NEARLY_ALL = 0.95
 # Tags without a prefix: names, most of them O.
@@ -49,11 +52,10 @@ def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: 
         rows = [row[:-1] for row in rows]
     has_header = _has_header(rows, text)
     rows = rows[1:] if has_header else rows
-    if not settings.columns and _are_universal(rows) and not _are_tags(rows, -1):
-        raise AssayError(
-            f"{path} is CoNLL-U, which has no column of tags; write the word, a tab and the tag in each line, or JSON "
-            "lines with lists of tokens and tags"
-        )
+    is_universal = _are_universal(rows) or (width == UNIVERSAL_WIDTH and ".conllu" in path.name.lower())
+    if not settings.columns and is_universal and not _are_tags(rows, -1):
+        attribute = _tag_attribute(path, rows, settings)
+        return ConllLayout(width=width, columns={}, tabs=tabs, attribute=attribute)
     if not required and not _shows_tags(rows):
         return None
     columns = _columns(path, rows, settings)
@@ -68,8 +70,8 @@ def split_line(line: str, tabs: bool) -> list[str]:
 
 def is_comment(line: str, layout: ConllLayout) -> bool:
     """Return whether a line is a comment: `# name = value`, or `#` and not what stands in a line of a token."""
-    if not line.startswith("#"):
-        return False
+    if not line.startswith("#") or layout.attribute is not None:
+        return line.startswith("#")
     cells = split_line(line, layout.tabs)
     if len(cells) != layout.width or COMMENT.match(line):
         return True
@@ -110,6 +112,23 @@ def _are_universal(rows: Sequence[Sequence[str]]) -> bool:
     if len(rows[0]) != UNIVERSAL_WIDTH or all(NUMBER.fullmatch(row[1]) for row in rows):
         return False
     return all(UNIVERSAL_ID.fullmatch(row[0]) and (row[6] == "_" or row[6].isdecimal()) for row in rows)
+
+
+def _tag_attribute(path: Path, rows: Sequence[Sequence[str]], settings: FileSettings) -> str:
+    """Return the attribute that holds the tags of CoNLL-U.
+
+    Raises:
+        AssayError: the lines have none, or not the one of the settings.
+    """
+    names = {name for row in rows for name in misc_of(row)} - {"", "_"}
+    wanted = TAG_ATTRIBUTES if settings.tag_attribute is None else (settings.tag_attribute,)
+    if (attribute := next((name for name in wanted if name in names), None)) is not None:
+        return attribute
+    remedy = "name the attribute that holds tags such as B-PER in source.file.tag_attribute"
+    if settings.tag_attribute is None and names <= WITHOUT_TAGS:
+        remedy = "add NER=B-PER and the like to it, or write JSON lines with lists of tokens and tags"
+    held = ", ".join(sorted(names)) or "nothing"
+    raise AssayError(f"{path} is CoNLL-U without {wanted[0]}= in its last column, which holds {held}; {remedy}")
 
 
 def _index(path: Path, name: str, number: int, width: int) -> int:

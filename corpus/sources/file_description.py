@@ -14,6 +14,7 @@ NAMES: dict[str, str] = {
     "jsonl": "JSON lines",
     "table": "table",
     "conll": "CoNLL",
+    "fasttext": "fastText",
     "parquet": "Parquet",
     "excel": "Excel",
     "bson": "BSON documents (mongodump)",
@@ -44,7 +45,7 @@ class ConllLayout(_Frozen):
 
     `has_tags` says whether the tags look like B-TYPE and O, so that a line without one is a comment. `documents` says
     whether `-DOCSTART-` lines divide the file, which takes two of them, `header` whether its first line names the
-    columns.
+    columns. `attribute` is that of the tags in CoNLL-U, which `# newdoc` lines divide.
     """
 
     width: int
@@ -53,6 +54,7 @@ class ConllLayout(_Frozen):
     has_tags: bool = True
     documents: bool = False
     header: bool = False
+    attribute: str | None = None
 
 
 class JsonLayout(_Frozen):
@@ -95,6 +97,8 @@ class FileDescription(_Frozen):
             rows = f"the list {self.json_layout.rows!r}" if self.json_layout.rows else "one list of its object"
             forms = {"array": "JSON array", "object": f"JSON, {rows}", "sequence": "JSON objects, several lines each"}
             return forms[self.json_layout.form]
+        if self.conll and self.conll.attribute is not None:
+            return "CoNLL-U"
         return f"{NAMES[self.kind]}, sheet {self.sheet!r}" if self.sheet else NAMES[self.kind]
 
     def _table_parts(self) -> list[str]:
@@ -111,6 +115,9 @@ class FileDescription(_Frozen):
     def _conll_parts(self) -> list[str]:
         if self.conll is None:
             return []
+        if self.conll.attribute is not None:
+            groups = ["groups by # newdoc"] if self.conll.documents else []
+            return [f"tags by {self.conll.attribute}= in the last column", *groups]
         columns = ", ".join(f"{name} in column {index + 1}" for name, index in self.conll.columns.items())
         return [f"{columns} of {self.conll.width}", *(["groups by -DOCSTART-"] if self.conll.documents else [])]
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from assay.corpus.settings import StrictModel
 
-FileKind = Literal["jsonl", "json", "table", "conll"]
+FileKind = Literal["jsonl", "json", "table", "conll", "fasttext"]
 MOST_COLUMNS = 1000
 SEPARATORS = (",", ";", "\t", "|")
 
@@ -19,7 +19,7 @@ class FileSettings(StrictModel):
         None,
         description="jsonl: one JSON object per line. json: one array of objects, or an object that holds one. table: "
         "CSV, TSV and the like, with a line of column names. conll: one token per line, a blank line after each "
-        "sentence. None: recognised",
+        "sentence. fasttext: one text per line, with labels such as __label__good. None: recognised",
     )
     encoding: str | None = Field(
         None, description="Encoding of text files, such as windows-1252. None: UTF-8, or UTF-16 or UTF-32 with its mark"
@@ -44,6 +44,11 @@ class FileSettings(StrictModel):
         default_factory=dict,
         description="Columns of a CoNLL file: name -> number, from 1, or from -1 backwards. Empty: tokens in the first "
         "column, tags in the last",
+    )
+    tag_attribute: str | None = Field(
+        None,
+        min_length=1,
+        description="Attribute in the last column (MISC) of CoNLL-U that holds tags such as B-PER. None: NER or ner",
     )
     sheet: str | None = Field(None, description="Sheet of an Excel file. None: the first one")
 

@@ -14,6 +14,7 @@ from assay.corpus.sources.bson_files import bson_rows
 from assay.corpus.sources.conll import DOCUMENT, conll_rows
 from assay.corpus.sources.docbin import docbin_rows
 from assay.corpus.sources.excel import excel_rows
+from assay.corpus.sources.fasttext import fasttext_rows
 from assay.corpus.sources.file_description import FileDescription
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.folders import jointbert_rows, parts_of
@@ -62,6 +63,7 @@ def open_rows(
     readers: dict[str, Callable[[], Iterable[NumberedRow]]] = {
         "json": partial(json_rows, path, description, unwrap=unwrap),
         "conll": partial(conll_rows, path, description),
+        "fasttext": partial(fasttext_rows, path, description),
         "parquet": partial(parquet_rows, path),
         "excel": partial(excel_rows, path, description.sheet),
         "bson": partial(bson_rows, path, description),

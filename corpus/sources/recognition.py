@@ -6,6 +6,7 @@ from typing import Any
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.conll_layout import DOCUMENT_LINE, recognise_conll
 from assay.corpus.sources.conll_layout import SUFFIXES as CONLL_SUFFIXES
+from assay.corpus.sources.fasttext import is_fasttext
 from assay.corpus.sources.file_description import FileDescription, JsonLayout
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.file_start import FileStart
@@ -13,16 +14,16 @@ from assay.corpus.sources.folders import describe_folder, parts_of
 from assay.corpus.sources.json_layout import LINES, recognise_json
 from assay.corpus.sources.table_layout import is_table, recognise_table
 from assay.corpus.sources.text_stream import open_stream
+from assay.corpus.sources.universal_words import NEW_DOCUMENT
 
 JSON_SUFFIXES = (".jsonl", ".json")
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
 SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, *CONLL_SUFFIXES, ".parquet", ".xlsx", ".bson", ".spacy")
 CONTRADICTION = "not what its name says"
-READ = "JSON lines, JSON, CSV, TSV, CoNLL, Parquet, .xlsx, .bson, .spacy"
+READ = "JSON lines, JSON, CSV, TSV, CoNLL, fastText, Parquet, .xlsx, .bson, .spacy"
 DEFAULT = FileSettings()
 # Texts that are not read, by how they begin: what they are, and the remedy.
 UNREAD_TEXTS = (
-    ("__label__", "a file of fastText", "export JSON lines, or write the label, a tab and the text below their names"),
     ("#begin document", "CoNLL-2012", "write the word, a tab and the tag (O, B-TYPE, I-TYPE) in each line"),
     ("#FORMAT=WebAnno", "WebAnno TSV", "export CoNLL 2002 in INCEpTION or WebAnno, or JSON lines"),
 )
@@ -104,13 +105,16 @@ def _describe_text(start: FileStart, settings: FileSettings) -> FileDescription:
         return FileDescription(kind="jsonl", notes=_note(name, *JSON_SUFFIXES), **common)
     if isinstance(json_layout, JsonLayout):
         return FileDescription(kind="json", json_layout=json_layout, notes=_note(name, ".json"), **common)
+    is_named_table = name.endswith(TABLE_SUFFIXES)  # whose labels end at a separator
+    if settings.kind == "fasttext" or (settings.kind is None and not is_named_table and is_fasttext(text)):
+        return FileDescription(kind="fasttext", notes=_note(name), **common)
     if described := _describe_conll(start, text, settings, common):
         return described
     return _describe_table(start, text, settings, common)
 
 
 def _json_layout(text: str, settings: FileSettings, start: FileStart) -> JsonLayout | str | None:
-    if settings.kind in ("table", "conll", LINES):
+    if settings.kind in ("table", "conll", "fasttext", LINES):
         return LINES if settings.kind == LINES else None
     layout = recognise_json(start.path, text, settings.rows, whole=start.whole)
     if settings.kind == "json":
@@ -132,7 +136,8 @@ def _describe_conll(
                 "the token, a tab and the tag, and a blank line after each sentence"
             )
         return None
-    layout = layout.model_copy(update={"documents": _has_documents(start, common["encoding"])})
+    mark = DOCUMENT_LINE if layout.attribute is None else NEW_DOCUMENT
+    layout = layout.model_copy(update={"documents": _has_documents(start, common["encoding"], mark.encode())})
     return FileDescription(kind="conll", conll=layout, **common)
 
 
@@ -160,9 +165,9 @@ def _describe_table(start: FileStart, text: str, settings: FileSettings, common:
     )
 
 
-def _has_documents(start: FileStart, encoding: str) -> bool:
+def _has_documents(start: FileStart, encoding: str, mark: bytes) -> bool:
     """Return whether a CoNLL file holds a second document line; a first one alone groups nothing."""
-    mark, count = DOCUMENT_LINE.encode(), 0
+    count = 0
     with open_stream(start.path, packed=start.packed, encoding=encoding) as file:
         for line in file:
             count += line.startswith(mark)

@@ -4,11 +4,13 @@ import itertools
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from assay.corpus.documents.annotators.several_people import joined
 from assay.corpus.documents.document_diagnosis import SAMPLE, diagnose
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.raw_document import Document, InvalidRow
@@ -209,7 +211,8 @@ def _read(window: Window, recipe: Recipe, labels: Labels, tally: WindowTally) ->
         needs_labels="labels" in recipe.heads,
     )
     unlabelled = DocumentReader(source, needs_label=False, needs_entities=False)
-    for document in window_documents(window, source, labelled.field_names()):
+    read = partial(window_documents, window, source, labelled.field_names())
+    for document in joined(read, source.format, source.fields.text):
         if isinstance(document, InvalidRow):
             tally.add_fault(document.reason)
             continue

@@ -10,6 +10,7 @@ from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import MISSING, get_path, is_missing
 from assay.corpus.errors import AssayError
 from assay.corpus.example import HEADS, Head
+from assay.corpus.sources.universal_words import SPACE_AFTER
 from assay.recipes.proposal.class_values import check_class
 from assay.recipes.proposal.entity_layout import entity_settings, why_unread
 from assay.recipes.proposal.field_content import listed
@@ -25,7 +26,7 @@ from assay.recipes.proposal.field_roles import (
     without,
 )
 from assay.recipes.proposal.questions import NONE, AmbiguousError, ask
-from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_labels
+from assay.recipes.proposal.row_label_layout import RowLabelFields, find_row_labels, listed_classes
 from assay.recipes.proposal.source_settings import INNER, set_field, with_settings
 from assay.recipes.proposal.tool_layout import tool_layout
 
@@ -167,6 +168,8 @@ def _tagged_layout(
     fields = {"tokens": words, **({"tags": tags} if tags != NONE else {})}
     used = {words: "words", **({tags: "tags"} if tags != NONE else {}), **_use_of_labels(several)}
     layout = {"format": "tokens", **_labels_settings(several), "fields": {**fields, **_label_and_columns(roles)}}
+    if SPACE_AFTER in profiles and _same_lengths(documents, words, SPACE_AFTER):
+        layout["tagging"] = {"space_after": SPACE_AFTER}
     if several is not None:
         layout["fields"]["labels"] = several.fields
     heads = _heads(roles, tags != NONE, several is not None)
@@ -275,6 +278,7 @@ def _row_layout(
     text, pair = find_texts(without(profiles, choices.label, choices.entities, choices.group, choices.split), choices)
     entities, entity = _entity_field(documents, profiles, text, choices)
     singles = {name: profile for name, profile in profiles.items() if profile.kind not in LISTS}
+    singles |= listed_classes(documents, profiles)
     labels = several.names if several is not None else []
     needs_no_class = entity is not None or several is not None
     choices = _beside(several, choices)

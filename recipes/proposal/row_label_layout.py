@@ -37,7 +37,7 @@ class RowLabelFields:
 def find_row_labels(
     documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices
 ) -> RowLabelFields | None:
-    """Return where the labels of a row stand; None if it has a single class, or none.
+    """Return where the labels of a row stand; None if it has a single class, also as a list of one, or none.
 
     Raises:
         AssayError: a field that the user names holds no labels.
@@ -47,7 +47,7 @@ def find_row_labels(
     if choices.label not in (None, NONE):
         return None
     for name, profile in profiles.items():
-        if profile.kind == "words" and _are_labels(documents, name):
+        if profile.kind == "words" and _are_labels(documents, name) and not _hold_one_each(documents, name):
             return RowLabelFields(name)
         if are_written_lists(profile) and listed_labels(profile):
             return RowLabelFields(name)
@@ -63,6 +63,22 @@ def find_row_labels(
         if is_label and separator_of(profile, (TABLE_SEPARATOR,)) is not None:
             return RowLabelFields(name, TABLE_SEPARATOR)
     return None
+
+
+def listed_classes(documents: Documents, profiles: Mapping[str, FieldProfile]) -> dict[str, FieldProfile]:
+    """Return the fields that hold a class as a list of one, each with the profile of the classes."""
+    found = {}
+    for name, profile in profiles.items():
+        if profile.kind == "words" and _hold_one_each(documents, name):
+            found[name] = FieldProfile(name, len(documents))
+            for document in documents:
+                found[name].add(get_path(document, name)[0])
+    return found
+
+
+def _hold_one_each(documents: Documents, name: str) -> bool:
+    lists = [get_path(document, name) for document in documents]
+    return all(isinstance(items, list | tuple) and len(items) == 1 for items in lists)
 
 
 def _named(documents: Documents, profiles: Mapping[str, FieldProfile], labels: str) -> RowLabelFields | None:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 import yaml
 from bson import ObjectId
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.recipes.recipe import Recipe
-from assay.recipes.source_section import FilesSource, MongoSource
+from assay.recipes.source_section import FilesSource, HubSource, MongoSource
 from assay.runs.source_access import describe_source, mongo_query, open_source, resolve_address
 from tests.snapshots import recipe_values
 
@@ -50,6 +51,25 @@ def test_open_source_counts_the_limit_after_the_filter(tmp_path: Path) -> None:
 
     assert [document.position for document in documents if not document.filtered] == ["rows:2", "rows:4", "rows:6"]
     assert len(documents) == 6
+
+
+def test_open_source_joins_what_several_people_annotated_in_splits_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "data").mkdir()
+    for person, texts in {"anna": ["a", "b"], "ben": ["b", "c"]}.items():
+        lines = [json.dumps({"text": text, "_input_hash": ord(text), "_annotator_id": person}) for text in texts]
+        (tmp_path / "data" / f"{person}.jsonl").write_text("\n".join(lines))
+    source = HubSource(
+        kind="hub", path=str(tmp_path / "data"), files={name: f"{name}.jsonl" for name in ("anna", "ben")},
+        splits={"anna": "all", "ben": "all"}, format="prodigy",
+    )  # fmt: skip
+
+    documents = [document for document in open_source(source, []) if isinstance(document, Document)]
+
+    assert [document.position for document in documents] == ["anna:0", "anna:1", "ben:1"]
+    assert [[other["_annotator_id"] for other in document.others] for document in documents] == [[], ["ben"], []]
 
 
 def test_describe_source_changes_with_the_settings_and_the_content_of_a_folder(tmp_path: Path) -> None:

@@ -43,9 +43,15 @@ def file_run(tmp_path: Path, lines: list[str], key: str = "first", **source: Any
 
 
 def mongo_run(tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch, **source: Any) -> Run:
+    section = mongo_source(mongo, monkeypatch, {**PARSE_SOURCE, **source})
+    return make_run(tmp_path / "store", source=section, **JOINT)
+
+
+def mongo_source(mongo: Mongo, monkeypatch: pytest.MonkeyPatch, reading: dict[str, Any]) -> dict[str, Any]:
+    """Return the section of a collection and how it is read."""
     monkeypatch.setenv("ASSAY_TEST_MONGODB", mongo.uri)
     values = {"kind": "mongo", "uri": "env:ASSAY_TEST_MONGODB", "database": mongo.database, "collection": "parses"}
-    return make_run(tmp_path / "store", source={**values, **PARSE_SOURCE, **source}, **JOINT)
+    return values | reading
 
 
 def rejects(folder: Path) -> dict[str, str]:
@@ -82,6 +88,30 @@ def test_extract_is_unaffected_by_a_broken_cursor(
 
     assert len(broken) == 300
     assert broken.digest == straight.digest
+
+
+def test_extract_reads_one_row_of_what_several_people_annotated_in_a_collection(
+    tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flat(number: int, person: str, tone: str, text: str = "Oslo shines") -> dict[str, Any]:
+        """Return a row of JSON-MIN of Label Studio, which has one for each annotation."""
+        row = {"id": text, "text": text, "tone": tone, "annotation_id": number}
+        return {"_id": number, **row, "annotator": person, "updated_at": f"2026-01-0{number}", "lead_time": 1.5}
+
+    rain = "Oslo rains"
+    mongo.fill(
+        "parses",
+        [flat(1, "anna", "bad"), flat(2, "ben", "bad", rain), flat(3, "anna", "good"), flat(4, "ben", "good"),
+         flat(5, "anna", "good", rain)],
+    )  # fmt: skip
+    reading = {"format": "label_studio", "fields": {"label": "tone", "id": "id"}, "max_reject_share": 0.6}
+
+    snapshot = Snapshot.load(
+        extract.fn(make_run(tmp_path / "store", source=mongo_source(mongo, monkeypatch, reading))).path
+    )
+
+    assert [(row.id, row.label) for row in snapshot.examples()] == [("Oslo shines", "good")]
+    assert rejects(snapshot.folder) == {rain: "annotators disagree: ['bad', 'good']"}
 
 
 def test_extract_describes_the_source_without_its_address(

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
+from assay.corpus.documents.annotators.authorship import NEVER
 from assay.corpus.documents.fields import AnnotationRules, Fields
 from assay.corpus.documents.values import MISSING, UnreadableError
 
@@ -90,15 +92,15 @@ def only_name(names: Iterable[str], named: str | None, kind: str) -> str | None:
     return candidates[0] if candidates else None
 
 
-def agreed(annotations: Sequence[tuple[str, T]], rules: AnnotationRules) -> T:
-    """Return the annotation of several people that counts, each given with its time.
+def agreed(annotations: Sequence[tuple[datetime | None, T]], rules: AnnotationRules) -> T:
+    """Return the annotation of several people that counts, each given with its time, if the tool says it.
 
     Raises:
         UnreadableError: they differ, and the rules reject that.
     """
     first = annotations[0][1]
     if rules.disagreement == "latest":
-        return max(enumerate(annotations), key=lambda item: (item[1][0], item[0]))[1][1]
+        return max(enumerate(annotations), key=lambda item: (item[1][0] or NEVER, item[0]))[1][1]
     if rules.disagreement == "reject" and any(annotation != first for _, annotation in annotations):
         raise UnreadableError("annotators disagree", [_shown(annotation) for _, annotation in annotations])
     return first

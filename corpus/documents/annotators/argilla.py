@@ -108,7 +108,7 @@ def _class(responses: Responses, needs: Needs) -> Any:
     name = only_name(names, needs.fields.label, "text has several classifications")
     if name not in responses:
         return MISSING
-    value = agreed([("", value) for value in responses[name]], needs.rules)
+    value = agreed([(None, value) for value in responses[name]], needs.rules)
     return single_class(value) if isinstance(value, list) else value
 
 
@@ -119,7 +119,7 @@ def _labels(responses: Responses, needs: Needs) -> Any:
         return MISSING
     if name not in responses:
         return []
-    return agreed([("", _chosen(value)) for value in responses[name]], needs.rules)
+    return agreed([(None, _chosen(value)) for value in responses[name]], needs.rules)
 
 
 def _chosen(value: Any) -> Any:
@@ -130,7 +130,7 @@ def _entities(responses: Responses, needs: Needs) -> Any:
     name = only_name(_names(responses, _is_spans), needs.fields.entities, "text has several kinds of spans")
     if name not in responses:
         return MISSING
-    return agreed([("", value) for value in responses[name]], needs.rules)
+    return agreed([(None, value) for value in responses[name]], needs.rules)
 
 
 def _names(responses: Responses, fits: Callable[[Any], bool]) -> list[str]:

@@ -5,15 +5,16 @@ The labels themselves are read as those of a source (`recognised.READERS`).
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, Values, several_labels
 from assay.corpus.documents.annotators.argilla import submitted_responses
-from assay.corpus.documents.annotators.label_studio import stored_task
+from assay.corpus.documents.annotators.authorship import NEVER, person_of, time_of
+from assay.corpus.documents.annotators.label_studio import is_taken_back, stored_task
 from assay.corpus.documents.annotators.recognised import READERS
 from assay.corpus.documents.fields import AnnotationRules
-from assay.corpus.documents.values import MISSING, UnreadableError, get_path, iso_time, row_id
+from assay.corpus.documents.values import MISSING, UnreadableError, get_path, row_id
 
 ROW_ID = "row_id"
 PROPOSAL = "proposal"  # of the model, in documents of doccano
@@ -29,8 +30,6 @@ LABEL_SEPARATOR = ";"
 # Where each tool keeps the id that a task was given, the most specific place first.
 _ID_PATHS = (f"data.{ROW_ID}", f"task.data.{ROW_ID}", f"metadata.{ROW_ID}", f"meta.{ROW_ID}", ROW_ID)
 _AUTHORS = ("author", "annotator", "_annotator_id", "_session_id", "username")
-_TIMES = ("updated_at", "created_at", "_timestamp")
-_NEVER = datetime.min.replace(tzinfo=UTC)
 # The tools in which nobody can tell a document that a person has looked at from any other.
 SILENT_TOOLS = ("doccano", "spacy")
 
@@ -92,10 +91,10 @@ def decided_row(document: Values, named: str | None) -> str:
 def decided_by(document: Values, rules: AnnotationRules) -> str | None:
     """Return who made the decision that counts, as the tool says; None if it does not."""
     for annotation in _submitted(document, rules):
-        if (person := _person(annotation.get("completed_by"))) is not None:
+        if (person := person_of(annotation.get("completed_by"))) is not None:
             return person
     for user in _respondents(document):
-        if (person := _person(user)) is not None:
+        if (person := person_of(user)) is not None:
             return person
     return next((str(document[name]) for name in _AUTHORS if document.get(name)), None)
 
@@ -103,7 +102,7 @@ def decided_by(document: Values, rules: AnnotationRules) -> str | None:
 def decided_at(document: Values, rules: AnnotationRules) -> datetime | None:
     """Return when the decision that counts was made, as the tool says; None if it does not."""
     for values in (*_submitted(document, rules), document):
-        if (time := _time_of(values)) is not None:
+        if (time := time_of(values)) is not None:
             return time
     return None
 
@@ -111,10 +110,10 @@ def decided_at(document: Values, rules: AnnotationRules) -> datetime | None:
 def _submitted(document: Values, rules: AnnotationRules) -> list[Values]:
     """Return the annotations of a task that nobody has taken back, the one that counts first."""
     submitted = [document] if stored_task(document) is not None else _objects(document.get("annotations"))
-    annotations = [one for one in submitted if not one.get("was_cancelled")]
+    annotations = [one for one in submitted if not is_taken_back(one)]
     if rules.disagreement == "first":
         return annotations
-    return sorted(annotations, key=lambda one: _time_of(one) or _NEVER)[::-1]
+    return sorted(annotations, key=lambda one: time_of(one) or NEVER)[::-1]
 
 
 def _respondents(document: Values) -> Iterator[Any]:
@@ -128,11 +127,6 @@ def _respondents(document: Values) -> Iterator[Any]:
         if name.endswith(".responses.users") and isinstance(users, list):
             statuses = document.get(f"{name.removesuffix('.users')}.status") or [None] * len(users)
             yield from (user for user, status in zip(users, statuses, strict=False) if status in (None, "submitted"))
-
-
-def _time_of(values: Values) -> datetime | None:
-    times = (_time(values[name]) for name in _TIMES if values.get(name))
-    return next((time for time in times if time is not None), None)
 
 
 def _row_of_table(document: Values, needs: Needs) -> AnnotatedRow | None:
@@ -170,21 +164,6 @@ def _entities_of_cell(cell: Any) -> list[dict[str, Any]]:
     if not isinstance(items, list) or not all(isinstance(item, list) and len(item) == 3 for item in items):
         raise UnreadableError(f"{NEW_ENTITIES} is not a list like {ENTITIES_EXAMPLE}", cell)
     return [dict(zip(("start", "end", "label"), item, strict=True)) for item in items]
-
-
-def _person(value: Any) -> str | None:
-    if isinstance(value, Mapping):
-        value = value.get("email") or value.get("username") or value.get("id")
-    return None if value in (None, "") else str(value)
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        text = iso_time(value, "")
-        time = None if text is None else datetime.fromisoformat(text)
-    except (UnreadableError, ValueError):
-        return None
-    return time if time is None or time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _objects(items: Any) -> list[Values]:

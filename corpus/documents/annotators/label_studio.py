@@ -1,7 +1,7 @@
 """Tasks of Label Studio 1: JSON with annotations, and JSON-MIN or CSV, which have a column per control."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import (
@@ -14,6 +14,7 @@ from assay.corpus.documents.annotators.annotated_row import (
     several_labels,
     single_class,
 )
+from assay.corpus.documents.annotators.authorship import last_of_each_person, person_of, time_of
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path
 
 # Spans of HTML and of dialogues count offsets in an element, not in the text.
@@ -50,8 +51,10 @@ def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
     text = get_path(data, needs.fields.text) if isinstance(data, dict) else MISSING
     if text is MISSING:
         text = get_path(document, needs.fields.text)
+    submitted = [item for item in _objects(_annotations(document)) if not is_taken_back(item)]
     annotations = [
-        (_time(item), _annotation(_results(item), needs)) for item in _by_person(_objects(_annotations(document)))
+        (time_of(item), _annotation(_results(item), needs))
+        for item in last_of_each_person(submitted, lambda one: person_of(one.get("completed_by")), time_of)
     ]
     if not annotations:
         return None
@@ -80,20 +83,9 @@ def _data(document: Values) -> Any:
     return document.get("data") if task is None else task.get("data")
 
 
-def _by_person(annotations: Iterable[Values]) -> list[Values]:
-    """Return the last annotation of each person, without those that were taken back."""
-    latest: dict[str, Values] = {}
-    for number, item in enumerate(annotations):
-        if item.get("was_cancelled") or item.get("skipped"):
-            continue
-        person = str(item.get("completed_by") or f"annotation {number}")
-        if person not in latest or _time(item) >= _time(latest[person]):
-            latest[person] = item
-    return list(latest.values())
-
-
-def _time(annotation: Values) -> str:
-    return str(annotation.get("updated_at") or annotation.get("created_at") or "")
+def is_taken_back(annotation: Values) -> bool:
+    """Return whether a person has skipped the task after all; `skipped` is what versions before 1 write."""
+    return bool(annotation.get("was_cancelled") or annotation.get("skipped"))
 
 
 def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any, Any]:

@@ -1,10 +1,11 @@
 """Annotations of one text by several people, which some tools export as documents of their own."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from assay.corpus.documents.annotators.annotated_row import Values
+from assay.corpus.documents.annotators.authorship import last_of_each_person
 from assay.corpus.documents.annotators.decisions import decided_at, decided_by
 from assay.corpus.documents.annotators.doccano import text_of
 from assay.corpus.documents.annotators.label_studio import is_full_task, stored_task
@@ -21,45 +22,45 @@ BY_PERSON = ("label_studio", "prodigy", "doccano")
 def joined(read: Callable[[], Iterable[Item]], tool: str, text: str) -> Iterator[Item]:
     """Yield documents, of which those about one text are one: the first, with the others of them.
 
-    Memory holds a number per text, and the documents of texts that not all people have been read of.
+    Memory holds a number per text, and the documents of texts that not all people have been read of. A document that a
+    database receives between the two readings may come on its own.
 
     Args:
-        read: reads the documents from their start; it is called twice.
+        read: reads the documents from their start; it is called twice for tools that export a document per person.
         tool: format of the documents; those of most formats are yielded as they are.
         text: field of the text.
     """
     if tool not in BY_PERSON:
         yield from read()
         return
-    counts = Counter(key for item in read() if (key := _key(item, tool, text)) is not None)
+    counts = _documents_of_several(read, tool, text)
     waiting: dict[int, list[Document]] = {}
     for item in read():
         key = _key(item, tool, text)
-        if key is None or counts[key] == 1 or isinstance(item, InvalidRow):
+        if key is None or key not in counts or isinstance(item, InvalidRow):
             yield item
             continue
         documents = waiting.setdefault(key, [])
         documents.append(item)
         if len(documents) == counts[key]:
-            first, *others = waiting.pop(key)
-            yield replace(first, others=tuple(document.values for document in others))
+            yield _as_one(waiting.pop(key))
+    yield from map(_as_one, waiting.values())  # of which a database has lost some since they were counted
 
 
 def by_person(documents: Sequence[Values], rules: AnnotationRules) -> list[Values]:
     """Return the last document of each person, in the order of their first ones; those of nobody in particular stay."""
-    latest: dict[Hashable, Values] = {}
-    for number, document in enumerate(documents):
-        person = decided_by(document, rules) or number
-        earlier = latest.get(person)
-        if earlier is None or time_of(document, rules) >= time_of(earlier, rules):
-            latest[person] = document
-    return list(latest.values())
+    return last_of_each_person(documents, lambda one: decided_by(one, rules), lambda one: decided_at(one, rules))
 
 
-def time_of(document: Values, rules: AnnotationRules) -> str:
-    """Return when a document was annotated, as a text that sorts by time; an empty one if the tool does not say it."""
-    at = decided_at(document, rules)
-    return "" if at is None else at.isoformat()
+def _documents_of_several(read: Callable[[], Iterable[Item]], tool: str, text: str) -> dict[int, int]:
+    """Return the number of documents about each text that has several."""
+    counts = Counter(_key(item, tool, text) for item in read())
+    return {key: count for key, count in counts.items() if key is not None and count > 1}
+
+
+def _as_one(documents: Sequence[Document]) -> Document:
+    first, *others = documents
+    return replace(first, others=tuple(document.values for document in others))
 
 
 def _key(item: Item, tool: str, text: str) -> int | None:

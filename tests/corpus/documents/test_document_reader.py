@@ -124,7 +124,7 @@ def test_read_renames_labels() -> None:
         ({"text": "a", "label": None}, "label is null"),
         ({"text": "a", "label": " "}, "label is empty"),
         ({"text": "a", "label": 0.5}, "label is not text: 0.5 (float)"),
-        ({"text": "a", "label": ["b"]}, "label is not text: ['b'] (list)"),
+        ({"text": "a", "label": ["b", "c"]}, "text has several classes: ['b', 'c']"),
     ],
 )
 def test_read_rejects_invalid_rows(values: dict[str, Any], reason_text: str) -> None:
@@ -269,6 +269,32 @@ def test_field_names_are_the_fields_that_are_read() -> None:
     reader = DocumentReader(document_format, needs_label=True, needs_entities=True)
 
     assert reader.field_names() == ["Parse", "isRepost", "meta"]
+
+
+def test_read_takes_a_list_of_one_as_the_class() -> None:
+    read_class = {"fields": {"label": "label"}, "label_map": {"1": "up"}}
+
+    [example], _ = read(read_class, {"text": "a", "label": [1]})
+
+    assert example.label == "up"
+    reasons = [read(read_class, {"text": "a", "label": label})[1][0][1] for label in (["a", "b"], [], [None])]
+    assert reasons == ["text has several classes: ['a', 'b']", "label is empty", "label is null"]
+    assert read({**read_class, "no_label": [""]}, {"text": "a", "label": []}) == ([], [])
+
+
+@pytest.mark.parametrize("first", ["text", "tokens"])
+def test_a_row_of_its_field_names_alone_has_its_second_text(first: str) -> None:
+    values = {"text": "Globex buys", "tokens": ["Globex", "buys"], "question": "Who?", "tone": "good", "other": 1}
+    document_format = DocumentFormat.model_validate(
+        {"format": "rows" if first == "text" else first, "fields": {"text_pair": "question", "label": "tone"}}
+    )
+    reader = DocumentReader(document_format, needs_label=True, needs_entities=False)
+
+    sent = {name: values[name] for name in reader.field_names()}
+
+    assert sent.keys() == {first, "question", "tone"}
+    [example], _ = reader.read(Document("1", sent))
+    assert (example.text, example.text_pair) == ("Globex buys", "Who?")
 
 
 def test_read_takes_a_parquet_date_as_time(tmp_path: Path) -> None:

@@ -151,10 +151,17 @@ def test_recognise_conll_takes_no_table_of_numbers_for_universal_dependencies(nu
 UNIVERSAL = "# sent_id = s1\n1-2\tzum\t_\t_\t_\t_\t_\t_\t_\t_\n1\tzu\tzu\tADP\t_\t_\t0\tr\t_\t_\n"
 
 
-@pytest.mark.parametrize("misc", ["_", "NER=B-ORG|SpaceAfter=No"])
-def test_recognise_conll_refuses_universal_dependencies_without_a_column_of_tags(misc: str) -> None:
+@pytest.mark.parametrize(
+    ("misc", "message"),
+    [
+        ("_", r"rows\.conll is CoNLL-U without NER= in its last column, which holds nothing; add NER=B-PER"),
+        ("SpaceAfter=No", "which holds SpaceAfter; add NER=B-PER and the like to it, or write JSON lines"),
+        ("Entity=B-ORG|SpaceAfter=No", "which holds Entity, SpaceAfter; name the attribute that holds tags such as"),
+    ],
+)
+def test_recognise_conll_refuses_universal_dependencies_without_tags(misc: str, message: str) -> None:
     text = f"{UNIVERSAL}2\tdem\tder\tDET\t_\t_\t0\tr\t_\t{misc}\n"
-    with pytest.raises(AssayError, match=r"rows\.conll is CoNLL-U, which has no column of tags; write the word, a tab"):
+    with pytest.raises(AssayError, match=message):
         recognise(text)
     columns = recognise(text, required=True, tokens=2)  # those of the user count
     assert columns is not None

@@ -151,7 +151,6 @@ def test_describe_file_follows_the_settings(
             "is of an unknown kind: it begins with 'Small inputs, of",
         ),
         ("a.jsonl", b"hello\n", "holds no JSON objects: it begins with 'hello'; write one object per row"),
-        ("a.txt", b"__label__good a fine radio\n__label__bad a radio\n", "is a file of fastText; export JSON lines"),
         (
             "a.conll",
             b"just text\nand three words\n" * 3,
@@ -215,7 +214,6 @@ def test_describe_file_decides_by_the_first_rows_of_a_large_file(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("__label__good A fine radio\n", "is a file of fastText; export JSON lines, or write the label, a tab"),
         ("#begin document (a); part 000\na 0 0 EU NN * - - - A (ORG) -\n", "is CoNLL-2012; write the word, a tab"),
         ("#FORMAT=WebAnno TSV 3.3\n\n#Text=A\n1-1\t0-1\tA\t_\t\n", "is WebAnno TSV; export CoNLL 2002"),
     ],

@@ -287,6 +287,21 @@ def test_window_rows_have_their_groups(reading: Reading, tmp_path: Path) -> None
     assert one == other != none
 
 
+def test_window_counts_a_text_once_that_several_people_annotated(reading: Reading, tmp_path: Path) -> None:
+    shown = {"_input_hash": 1, "text": "good Acme", "answer": "accept"}
+    rows = [
+        {**shown, "accept": [label], "_annotator_id": person} for person, label in (("anna", "up"), ("ben", "down"))
+    ]
+    source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "format": "prodigy"}
+    recipe = Recipe.model_validate(recipe_values(source=source))
+    window = Window(address=write(tmp_path / "in.jsonl", *rows))
+
+    statistics, counts = read_window(window, recipe, reading.engine, reading.embedder)
+
+    # They disagree, so the text has no class to compare with.
+    assert ([one.gold for one in statistics.predictions], counts.seen) == ([None], 1)
+
+
 def test_window_clusters_rows_of_one_request_or_group(reading: Reading, tmp_path: Path) -> None:
     own = reading.engine.digest
     names = ["r/0", "r/1", "s", "t"]

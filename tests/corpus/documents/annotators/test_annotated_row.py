@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from assay.corpus.documents.annotators.annotated_row import (
 )
 from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.values import MISSING, UnreadableError
+
+DAY, NEXT_DAY = datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 3, tzinfo=UTC)
 
 
 def rules(**values: str) -> AnnotationRules:
@@ -39,14 +42,14 @@ def test_only_name_prefers_the_recipe_and_asks_where_there_are_several() -> None
     [("first", "a"), ("latest", "c")],
 )
 def test_agreed_takes_the_annotation_of_the_rule(rule: str, annotation: str) -> None:
-    by_several = [("2024-01-02", "a"), ("2024-01-03", "b"), ("2024-01-03", "c"), ("2024-01-01", "d")]
+    by_several = [(DAY, "a"), (NEXT_DAY, "b"), (NEXT_DAY, "c"), (None, "d")]
     assert agreed(by_several, rules(disagreement=rule)) == annotation
 
 
 def test_agreed_rejects_annotations_that_differ() -> None:
-    assert agreed([("", ["a"]), ("", ["a"])], rules()) == ["a"]
+    assert agreed([(None, ["a"]), (None, ["a"])], rules()) == ["a"]
     with pytest.raises(UnreadableError, match=r"annotators disagree: \[\['a'\], \['b'\]\]"):
-        agreed([("", ["a"]), ("", ["b"])], rules())
+        agreed([(None, ["a"]), (None, ["b"])], rules())
 
 
 def test_check_relations_refuses_them_unless_they_are_ignored() -> None:

@@ -131,6 +131,15 @@ def test_joined_leaves_documents_of_their_own(tool: str, values: list[dict[str, 
     assert list(joined(lambda: documents, tool, "text")) == documents
 
 
+def test_joined_yields_every_document_of_a_database_that_changes_while_it_is_read() -> None:
+    first, second, third, fourth = (
+        Document(str(number), {"id": text, "text": text}) for number, text in enumerate("aabb")
+    )
+    readings = iter([[first, second, third], [first, third, fourth]])
+
+    assert list(joined(lambda: next(readings), "doccano", "text")) == [third, fourth, first]
+
+
 def test_joined_keeps_the_place_of_the_first_and_passes_on_what_is_no_document() -> None:
     same = {"id": 1, "text": "a"}
     invalid, left_out = InvalidRow("x:2", "not valid JSON", None), Document("x:3", same, filtered=True)

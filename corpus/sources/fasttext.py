@@ -1,0 +1,49 @@
+"""Rows of fastText: a line per text, with labels such as `__label__good` before it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from assay.corpus.documents.raw_document import InvalidRow, shorten
+from assay.corpus.sources.file_description import FileDescription
+from assay.corpus.sources.lines import NumberedRow, Row
+from assay.corpus.sources.text_stream import lines_of, open_stream
+
+PREFIX = "__label__"
+NEARLY_ALL = 0.95
+_LABEL = re.compile(rf"(?<!\S){PREFIX}(\S*)")
+# A label with the blanks around it; between words, one blank stays.
+_WITH_BLANKS = re.compile(rf"\s*(?<!\S){PREFIX}\S*\s*")
+
+
+def is_fasttext(text: str) -> bool:
+    """Return whether the first line and nearly all others have a label."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    labelled = [bool(_LABEL.search(line)) for line in lines]
+    return bool(labelled) and labelled[0] and sum(labelled) >= NEARLY_ALL * len(labelled)
+
+
+def fasttext_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow]:
+    """Yield the rows of a file: `text`, and the list of labels under `__label__`. Blank lines are skipped.
+
+    Raises:
+        AssayError: the file cannot be read.
+    """
+    with open_stream(path, packed=description.packed, encoding=description.encoding) as file:
+        for number, line in enumerate(lines_of(file, path), start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                reason = f"not valid UTF-8: byte {error.start}"
+                yield number, InvalidRow(f"{path.name}:{number}", reason, shorten(repr(line)))
+                continue
+            if text.strip():
+                yield number, _row(f"{path.name}:{number}", text)
+
+
+def _row(row_id: str, line: str) -> Row | InvalidRow:
+    labels = _LABEL.findall(line)
+    for label in labels:
+        if not label or PREFIX in label:
+            return InvalidRow(row_id, f"not a label of fastText: {PREFIX}{label}", shorten(line))
+    return {"text": _WITH_BLANKS.sub(" ", line).strip(), PREFIX: labels}

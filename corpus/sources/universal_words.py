@@ -1,0 +1,48 @@
+"""The words of a sentence of CoNLL-U, whose last column (MISC) may hold tags of entities, such as `NER=B-PER`."""
+
+from collections.abc import Sequence
+
+from assay.corpus.sources.lines import Row
+
+# Attributes that hold tags, in the order of preference.
+TAG_ATTRIBUTES = ("NER", "ner")
+NEW_DOCUMENT = "# newdoc"
+SPACE_AFTER = "space_after"
+_ID, _FORM, _MISC = 0, 1, 9
+
+
+def misc_of(cells: Sequence[str]) -> dict[str, str]:
+    """Return the attributes of a line."""
+    pairs = (part.partition("=") for part in cells[_MISC].split("|"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def universal_row(lines: Sequence[Sequence[str]], attribute: str) -> Row:
+    """Return tokens, tags, and what follows each token, as lists.
+
+    A token is what stands in the text: `zum`, of which the lines below (`1-2`) give the words `zu` and `dem`. It has
+    its own tag, else the first of its words that is part of an entity. Empty nodes (`1.1`) are not in the text. A token
+    without the attribute is outside of entities.
+
+    Args:
+        lines: cells of the lines of a sentence.
+        attribute: the attribute of the last column that holds the tags.
+    """
+    tokens: list[str] = []
+    tags: list[str] = []
+    spaces: list[str] = []
+    last = 0  # number of the last word of the token above
+    for cells in lines:
+        first, _, end = cells[_ID].partition("-")
+        if "." in first:
+            continue
+        misc = misc_of(cells)
+        tag = misc.get(attribute) or "O"
+        if int(first) <= last:
+            tags[-1] = tag if tags[-1] == "O" else tags[-1]
+            continue
+        last = int(end) if end else 0
+        tokens.append(cells[_FORM])
+        tags.append(tag)
+        spaces.append("No" if misc.get("SpaceAfter") == "No" else "Yes")
+    return {"tokens": tokens, "tags": tags, SPACE_AFTER: spaces}
