@@ -43,8 +43,8 @@ SHARES = (0.05, 0.1)
 KINDS: tuple[How, ...] = ("random", "confusion")
 CLASS_NEEDED, ENTITY_NEEDED = 0.6, 0.5
 START, ROUND, ROUNDS, TEST = 400, 200, 5, 1_500
-SENTENCE_NOTE = "kernel ridge on frozen all-MiniLM-L6-v2 and TF-IDF, 5,000 rows, leave one out"
-WORD_NOTE = "ridge on frozen all-MiniLM-L6-v2 states of a word and its neighbours, 5,000 rows, 5 folds"
+SENTENCE_NOTE = "kernel ridge on frozen all-MiniLM-L6-v2 and TF-IDF, {rows:,} rows, leave one out"
+WORD_NOTE = "ridge on frozen all-MiniLM-L6-v2 states of a word and its neighbours, {rows:,} rows, 5 folds"
 Scores = dict[str, list[float]]
 Curves = dict[str, Array]  # macro-F1 by method, seeds x rounds
 
@@ -62,7 +62,7 @@ def main() -> None:
             results += entity_cells(rows)
         if name != "snips":
             curves[name] = suggestion_curves(rows, model.kernel)
-            results += suggestion_rows(name, curves[name])
+            results += suggestion_rows(rows, curves[name])
     write_rows("labels", results)
     draw(curves)
 
@@ -88,7 +88,7 @@ def class_cells(rows: LabelledRows, model: SentenceModel) -> list[Row]:
                 }
                 for method, order in orders.items():
                     found.setdefault(method, []).append(float(np.isin(order[: len(wrong)], wrong).mean()))
-            note = f"{SENTENCE_NOTE}, accuracy {accuracy:.3f}"
+            note = f"{SENTENCE_NOTE.format(rows=len(rows.texts))}, accuracy {accuracy:.3f}"
             cells.append(_cell(f"{rows.name} classes", share, how, found, CLASS_NEEDED, note))
     return cells
 
@@ -127,7 +127,7 @@ def entity_cells(rows: LabelledRows) -> list[Row]:
                 given, wrong = corrupt_entities(rows, share, how, confusion, seed)
                 for method, precision in entity_precisions(rows, given, wrong, tags, model, seed).items():
                     found.setdefault(method, []).append(precision)
-            note = f"{WORD_NOTE}, {accuracy:.3f} of the tags right"
+            note = f"{WORD_NOTE.format(rows=len(rows.texts))}, {accuracy:.3f} of the tags right"
             cells.append(_cell(f"{rows.name} entities", share, how, found, ENTITY_NEEDED, note))
     return cells
 
@@ -221,21 +221,22 @@ def suggestion_curves(rows: LabelledRows, kernel: Array) -> Curves:
     }
 
 
-def suggestion_rows(name: str, curves: Curves) -> list[Row]:
+def suggestion_rows(rows: LabelledRows, curves: Curves) -> list[Row]:
     """Return a row per number of labelled rows: macro-F1 with suggested rows less that with random ones."""
     results = []
+    model = SENTENCE_NOTE.format(rows=len(rows.texts)).rpartition(",")[0]
     for number in range(ROUNDS + 1):
         suggested, drawn = (curves[method][:, number] for method in ("suggested", "random"))
         difference = suggested - drawn
         results.append(
             Row(
-                measure=f"{name}, {START + number * ROUND:,} rows: macro-F1 of suggested less random rows",
+                measure=f"{rows.name}, {START + number * ROUND:,} rows: macro-F1 of suggested less random rows",
                 value=round(float(difference.mean()), 4),
                 better="higher",
                 required=0.0 if number == ROUNDS else None,
                 spread=(round(float(difference.min()), 4), round(float(difference.max()), 4)),
                 command=COMMAND,
-                note=f"suggested {suggested.mean():.3f}, random {drawn.mean():.3f}; {SENTENCE_NOTE.rpartition(',')[0]}",
+                note=f"suggested {suggested.mean():.3f}, random {drawn.mean():.3f}; {model}",
             )
         )
     return results

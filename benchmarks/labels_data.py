@@ -22,7 +22,7 @@ FILES = {
     "sentfin": "sentfin/sentfin_train.jsonl",
     "snips": "snips/snips_train.jsonl",
 }
-ROWS = 5_000
+ROWS = 10_000
 # The third layer tells words apart, the last one sentences.
 LAYERS = (3, 6)
 BATCH = 64
