@@ -27,8 +27,9 @@ from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.sample_baselines import class_baselines, entity_baseline, row_label_baselines
 from assay.recipes.loader import parse_recipe
 from assay.recipes.proposal.data_address import named_splits, published_splits, recipe_name, source_at
-from assay.recipes.proposal.document_layout import DocumentLayout, find_layout
+from assay.recipes.proposal.document_layout import find_layout
 from assay.recipes.proposal.field_roles import FEWEST_ROWS, Choices
+from assay.recipes.proposal.layout_parts import DocumentLayout
 from assay.recipes.proposal.proposed_recipe import ENOUGH_ROWS, Encoder, Proposal, recipe_lines
 from assay.recipes.proposal.questions import argument
 from assay.recipes.proposal.recipe_file import recipe_text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.corpus.documents.annotators.recognised import NAMES
-from assay.recipes.proposal.document_layout import DocumentLayout
+from assay.recipes.proposal.layout_parts import DocumentLayout
 from assay.recipes.proposal.recipe_file import Line
 from assay.recipes.proposal.row_facts import RowFacts
 from assay.recipes.proposal.suitable_settings import (

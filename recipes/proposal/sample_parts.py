@@ -9,9 +9,9 @@ from typing import Any
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import MISSING, get_path
 from assay.corpus.errors import DataError
-from assay.recipes.proposal.document_layout import DocumentLayout
 from assay.recipes.proposal.field_content import listed
 from assay.recipes.proposal.field_profile import profile_fields
+from assay.recipes.proposal.layout_parts import DocumentLayout
 from assay.recipes.proposal.questions import AmbiguousError, argument
 
 LEAST_REPEATED = 2  # rows; a single one may be the line of names of a file that was appended

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from assay.corpus.documents.annotators.recognised import ANNOTATIONS, NAMES
-from assay.recipes.proposal.document_layout import DocumentLayout
 from assay.recipes.proposal.field_content import content
 from assay.recipes.proposal.field_roles import is_class
+from assay.recipes.proposal.layout_parts import DocumentLayout
 from assay.recipes.proposal.proposed_recipe import ENOUGH_ROWS, Proposal
 
 SHOWN = 5

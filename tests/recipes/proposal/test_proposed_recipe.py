@@ -10,8 +10,8 @@ import pytest
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.example import Entity, Example, Head
 from assay.recipes.loader import parse_recipe
-from assay.recipes.proposal.document_layout import DocumentLayout
 from assay.recipes.proposal.field_roles import RowRoles
+from assay.recipes.proposal.layout_parts import DocumentLayout
 from assay.recipes.proposal.proposed_recipe import TEXT_LIMIT, Encoder, Proposal, recipe_lines
 from assay.recipes.proposal.recipe_file import Line, recipe_text, values_of
 from assay.recipes.proposal.row_facts import facts_of

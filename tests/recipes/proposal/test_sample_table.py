@@ -6,9 +6,10 @@ import pytest
 
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.example import Entity, Example
-from assay.recipes.proposal.document_layout import DocumentLayout, find_layout
+from assay.recipes.proposal.document_layout import find_layout
 from assay.recipes.proposal.field_profile import MAX_VALUES
 from assay.recipes.proposal.field_roles import Choices, RowRoles
+from assay.recipes.proposal.layout_parts import DocumentLayout
 from assay.recipes.proposal.proposed_recipe import Proposal
 from assay.recipes.proposal.row_facts import facts_of
 from assay.recipes.proposal.sample_table import SHOWN, field_lines, summary_lines

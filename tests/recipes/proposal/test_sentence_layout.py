@@ -1,0 +1,42 @@
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.recipes.proposal.document_layout import find_layout
+from assay.recipes.proposal.field_roles import Choices
+from tests.recipes.proposal.documents import people, sentence, speech
+
+
+def test_find_layout_of_parse_results() -> None:
+    documents = [{"_id": row, "source": ("web", "print")[row % 2], "Parse": [sentence(row)]} for row in range(30)]
+    layout = find_layout(documents, Choices())
+    assert (layout.heads, layout.format.format) == (("sentence", "tokens"), "parse")
+    assert layout.format.entity.model_dump(exclude_defaults=True) == {"name": "EntityName", "label": "type"}
+    assert (layout.format.fields.id, layout.format.fields.slices) == ("_id", {"source": "source"})
+
+
+def test_find_layout_reads_what_the_user_names_in_sentences() -> None:
+    documents = [speech(row, **people(row)) for row in range(60)]
+
+    labelled = find_layout(documents, Choices(labels="topic", group="author"))
+    assert (labelled.heads, labelled.format.parse.labels, labelled.format.label_separator) == (
+        ("labels",),
+        "topic",
+        ",",
+    )
+    assert labelled.format.fields.group == "author"
+    assert labelled.used["sentences[].topic"] == "labels"
+    with pytest.raises(
+        AssayError, match=r"^--label author: no sentence has this field; fields are text, topic, class$"
+    ):
+        find_layout(documents, Choices(label="author"))
+    with pytest.raises(AssayError, match=r"^--label none_such: no document has this field; fields are doc_id, "):
+        find_layout(documents, Choices(label="none_such"))
+    with pytest.raises(AssayError, match=r"^--pair topic: sentences of documents have no second text"):
+        find_layout(documents, Choices(pair="topic"))
+
+
+def test_find_layout_takes_one_field_of_labels_in_sentences() -> None:
+    flags = [{"text": f"Acme opens plant {row}", "is_sport": row % 2, "is_money": 1} for row in range(60)]
+    documents = [{"doc_id": f"d{number}", "sentences": [flag]} for number, flag in enumerate(flags)]
+    with pytest.raises(AssayError, match="labels of a sentence stand in one field; name a single one"):
+        find_layout(documents, Choices(labels="is_sport,is_money"))
