@@ -52,7 +52,12 @@ AREAS = (
             Headline("financial-tweets (LoRA): macro-F1", r"^financial-tweets \(LoRA\): macro-F1$"),
             Headline("news-joint: sentiment macro-F1", "^news-joint: sentiment macro-F1"),
             Headline("news-joint: entity F1", "^news-joint: entity F1"),
-            Headline("calibration error of classes and entities, {count} heads", ": calibration error of"),
+            Headline(
+                "calibration error of classes and entities, {count} heads of three recipes",
+                r"^(snips|news-joint|financial-tweets \(LoRA\)): calibration error of",
+            ),
+            Headline("product-reviews: calibration error of classes", "^product-reviews: calibration error"),
+            Headline("medical-ner: calibration error of entities", "^medical-ner: calibration error"),
             Headline("product-reviews: macro-F1", "^product-reviews: macro-F1"),
             Headline("medical-ner: strict entity F1, mean of 3 seeds", "^medical-ner: strict entity F1, mean"),
             Headline("several labels per headline: macro-F1", "^headline sentiments: macro-F1$"),
