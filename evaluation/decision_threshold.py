@@ -31,8 +31,8 @@ GROWTH = 1.1
 LEAST_MORE = 1.2
 # Scores come from sums in float32, whose last digits depend on the other rows of a batch: nearer ones count as equal.
 ROUNDING = 1e-6
-# Among very many predictions each score is near the next, and nothing would part them: such a chain ends after this
-# many times the rounding, where a few predictions may be decided by their last digits.
+# Among very many predictions each score is near the next, and nothing would part them: a chain longer than this many
+# times the rounding is cut into pieces of that length, where a few predictions may be decided by their last digits.
 LONGEST_CHAIN = 100
 MOST_REQUIRED = 10_000_000
 
@@ -127,10 +127,14 @@ def _sizes(scores: Floats, limit: float, level: float, rounding: float) -> list[
 
 def _parts(scores: Floats, rounding: float) -> Bools:
     """Return whether a threshold may lie between each score and the next lower one."""
-    # Half a cell aside, since many scores are 1 but for the rounding.
-    cells = np.floor(scores / (LONGEST_CHAIN * rounding) + 0.5)
-    parts: Bools = (scores[:-1] - scores[1:] > rounding) | (cells[:-1] > cells[1:])
-    return parts
+    gaps: Bools = scores[:-1] - scores[1:] > rounding
+    begins = np.append(True, gaps)
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(scores)), 0))
+    below = scores[first] - scores  # the highest score of the chain
+    lengths = np.maximum.reduceat(below, np.flatnonzero(begins))[np.cumsum(begins) - 1]
+    longest = LONGEST_CHAIN * rounding
+    pieces = np.where(lengths > longest, np.floor(below / longest), 0)
+    return gaps | (pieces[:-1] < pieces[1:])
 
 
 def _testable(sizes: Sequence[int], clusters: Ints | None, limit: float, level: float) -> list[int]:

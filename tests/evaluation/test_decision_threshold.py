@@ -156,6 +156,17 @@ def test_choose_threshold_decides_together_what_rounding_could_swap() -> None:
     assert choose_threshold(scores, wrong, 0.05, 0.95).threshold is None
 
 
+@pytest.mark.parametrize("middle", [0.87655, 0.8765, 0.5, 0.00005])
+def test_choose_threshold_decides_a_clump_together_wherever_it_lies(middle: float) -> None:
+    clump = middle + np.random.default_rng(0).uniform(-4e-8, 4e-8, 1000)
+    scores = np.concatenate([clump, np.linspace(0.9, 1, 1000)])
+    wrong = np.concatenate([(np.arange(1000) % 5 == 0).astype(np.float64), np.zeros(1000)])
+    chosen = choose_threshold(scores, wrong, 0.1, 0.95)
+    assert chosen.threshold is not None
+    assert not (clump >= chosen.threshold).any() or (clump >= chosen.threshold).all()
+    assert chosen.decided == (scores >= chosen.threshold).sum()
+
+
 def test_choose_threshold_parts_so_many_scores_that_each_is_near_the_next() -> None:
     scores = np.linspace(0.9, 1, 300_000)
     wrong = (scores < 0.95).astype(np.float64)
