@@ -17,7 +17,7 @@ SUFFIXES = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".bioes")
 # Names of the column of words in a line of column names.
 TOKEN_NAMES = ("token", "tokens", "word", "words", "form")
 # Number of a word in CoNLL-U, of several words that are one token, or of a word that is left out.
-UNIVERSAL_ID, UNIVERSAL_WIDTH = re.compile(r"\d+([-.]\d+)?"), 10
+UNIVERSAL_ID, UNIVERSAL_WIDTH = re.compile(r"\d{1,9}([-.]\d{1,9})?"), 10
 # Attributes of Universal Dependencies that hold no tags.
 WITHOUT_TAGS = {"SpaceAfter", "SpacesAfter", "SpacesBefore", "Translit", "LTranslit", "Gloss", "Lang"}
 NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
