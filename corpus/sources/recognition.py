@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.conll_layout import DOCUMENT_LINE, recognise_conll
+from assay.corpus.sources.conll_layout import DOCUMENT_LINE, UNKNOWN, recognise_conll
 from assay.corpus.sources.conll_layout import SUFFIXES as CONLL_SUFFIXES
 from assay.corpus.sources.fasttext import is_fasttext
 from assay.corpus.sources.file_description import FileDescription, JsonLayout
@@ -13,6 +13,7 @@ from assay.corpus.sources.file_start import FileStart
 from assay.corpus.sources.folders import describe_folder, parts_of
 from assay.corpus.sources.json_layout import LINES, recognise_json
 from assay.corpus.sources.table_layout import is_table, recognise_table
+from assay.corpus.sources.tag_attribute import tag_attribute
 from assay.corpus.sources.text_stream import open_stream
 from assay.corpus.sources.universal_words import NEW_DOCUMENT
 
@@ -136,6 +137,9 @@ def _describe_conll(
                 "the token, a tab and the tag, and a blank line after each sentence"
             )
         return None
+    if layout.attribute == UNKNOWN:
+        attribute = tag_attribute(start.path, layout, packed=start.packed, encoding=common["encoding"])
+        layout = layout.model_copy(update={"attribute": attribute})
     mark = DOCUMENT_LINE if layout.attribute is None else NEW_DOCUMENT
     layout = layout.model_copy(update={"documents": _has_documents(start, common["encoding"], mark.encode())})
     return FileDescription(kind="conll", conll=layout, **common)

@@ -102,8 +102,8 @@ def test_the_attribute_of_the_tags_can_be_named(tmp_path: Path) -> None:
 
     assert isinstance(first, dict)
     assert first["tags"] == ["B-PER", "O", "O", "B-LOC", "O"]
-    with pytest.raises(AssayError, match="without Name= in its last column, which holds Entity, SpaceAfter; name"):
-        describe_file(path, FileSettings(tag_attribute="Name"))
+    with pytest.raises(AssayError, match="without NER= in its last column, which holds Entity, SpaceAfter; name"):
+        describe_file(path)
 
 
 def sentence_of(tmp_path: Path, *words: str) -> Row | InvalidRow:
