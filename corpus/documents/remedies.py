@@ -132,6 +132,11 @@ _REMEDIES = (
         r"not the number of a word",
         "number the words of CoNLL-U as 1, 1-2 or 1.1, and write a blank line after a sentence",
     ),
+    (
+        r"number of a word repeats or falls",
+        "number the words of a sentence upwards, and write a blank line after it",
+    ),
+    (r"words of a token are missing", "write a line for each word of a range such as 1-2, or end the range earlier"),
     (r"wrong number of columns", "write as many columns in each line of the sentence, or a blank line after it"),
     (r"entity is discontinuous", "give the entity one start and one end at the source"),
     (r"not a line of brat", "write the line as brat does: T1, a tab, the label, start and end, a tab, the text"),

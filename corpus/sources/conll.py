@@ -8,7 +8,7 @@ from assay.corpus.sources.conll_layout import COMMENT, DOCUMENT_LINE, UNIVERSAL_
 from assay.corpus.sources.file_description import ConllLayout, FileDescription
 from assay.corpus.sources.lines import NumberedRow, Row
 from assay.corpus.sources.text_stream import lines_of, open_stream
-from assay.corpus.sources.universal_words import NEW_DOCUMENT, universal_row
+from assay.corpus.sources.universal_words import NEW_DOCUMENT, fault_of_numbers, universal_row
 
 DOCUMENT = "document"
 
@@ -83,12 +83,15 @@ class _Sentence:
             return f"not the number of a word: {cells[0]!r} in line {number}"
         return None
 
+    def _fault_of_numbers(self) -> str | None:
+        return fault_of_numbers(self._rows) if self._layout.attribute is not None else None
+
     def end(self) -> NumberedRow:
         number, row_id = self._first, f"{self._name}:{self._first}"
         row: Row = {**self._comments, **self._lists()}
         if self._layout.documents:
             row[DOCUMENT] = self._document
-        fault = self._fault or _encoding_fault(row)
+        fault = self._fault or self._fault_of_numbers() or _encoding_fault(row)
         self._begin()
         return number, InvalidRow(row_id, fault, shorten(row)) if fault else row
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import ConllLayout
 from assay.corpus.sources.file_settings import FileSettings
-from assay.corpus.sources.universal_words import TAG_ATTRIBUTES, misc_of
 
 DOCUMENT_LINE = "-DOCSTART-"
 COMMENT = re.compile(r"#\s*([\w.-]+) = (.*)")
@@ -17,9 +16,9 @@ SUFFIXES = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".bioes")
 # Names of the column of words in a line of column names.
 TOKEN_NAMES = ("token", "tokens", "word", "words", "form")
 # Number of a word in CoNLL-U, of several words that are one token, or of a word that is left out.
-UNIVERSAL_ID, UNIVERSAL_WIDTH = re.compile(r"\d+([-.]\d+)?"), 10
-# Attributes of Universal Dependencies that hold no tags.
-WITHOUT_TAGS = {"SpaceAfter", "SpacesAfter", "SpacesBefore", "Translit", "LTranslit", "Gloss", "Lang"}
+UNIVERSAL_ID, UNIVERSAL_WIDTH = re.compile(r"\d{1,9}([-.]\d{1,9})?"), 10
+# Attribute of the tags where the settings do not name it.
+UNKNOWN = ""
 NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
 NEARLY_ALL = 0.95
 # Tags without a prefix: names, most of them O.
@@ -28,7 +27,7 @@ LEAST_LINES, LEAST_OUTSIDE, MOST_TYPES = 10, 0.3, 50
 
 
 def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: bool) -> ConllLayout | None:
-    """Return the layout of a CoNLL file; None if the lines are none of one.
+    """Return the layout of a CoNLL file; None if the lines are none of one. CoNLL-U may hold its tags further below.
 
     Args:
         path: the file, for messages.
@@ -54,8 +53,7 @@ def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: 
     rows = rows[1:] if has_header else rows
     is_universal = _are_universal(rows) or (width == UNIVERSAL_WIDTH and ".conllu" in path.name.lower())
     if not settings.columns and is_universal and not _are_tags(rows, -1):
-        attribute = _tag_attribute(path, rows, settings)
-        return ConllLayout(width=width, columns={}, tabs=tabs, attribute=attribute)
+        return ConllLayout(width=width, columns={}, tabs=tabs, attribute=settings.tag_attribute or UNKNOWN)
     if not required and not _shows_tags(rows):
         return None
     columns = _columns(path, rows, settings)
@@ -112,23 +110,6 @@ def _are_universal(rows: Sequence[Sequence[str]]) -> bool:
     if len(rows[0]) != UNIVERSAL_WIDTH or all(NUMBER.fullmatch(row[1]) for row in rows):
         return False
     return all(UNIVERSAL_ID.fullmatch(row[0]) and (row[6] == "_" or row[6].isdecimal()) for row in rows)
-
-
-def _tag_attribute(path: Path, rows: Sequence[Sequence[str]], settings: FileSettings) -> str:
-    """Return the attribute that holds the tags of CoNLL-U.
-
-    Raises:
-        AssayError: the lines have none, or not the one of the settings.
-    """
-    names = {name for row in rows for name in misc_of(row)} - {"", "_"}
-    wanted = TAG_ATTRIBUTES if settings.tag_attribute is None else (settings.tag_attribute,)
-    if (attribute := next((name for name in wanted if name in names), None)) is not None:
-        return attribute
-    remedy = "name the attribute that holds tags such as B-PER in source.file.tag_attribute"
-    if settings.tag_attribute is None and names <= WITHOUT_TAGS:
-        remedy = "add NER=B-PER and the like to it, or write JSON lines with lists of tokens and tags"
-    held = ", ".join(sorted(names)) or "nothing"
-    raise AssayError(f"{path} is CoNLL-U without {wanted[0]}= in its last column, which holds {held}; {remedy}")
 
 
 def _index(path: Path, name: str, number: int, width: int) -> int:

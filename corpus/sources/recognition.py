@@ -4,15 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.conll_layout import DOCUMENT_LINE, recognise_conll
+from assay.corpus.sources.conll_layout import DOCUMENT_LINE, UNKNOWN, recognise_conll
 from assay.corpus.sources.conll_layout import SUFFIXES as CONLL_SUFFIXES
-from assay.corpus.sources.fasttext import is_fasttext
+from assay.corpus.sources.fasttext import PREFIX, check_blanks, is_fasttext
 from assay.corpus.sources.file_description import FileDescription, JsonLayout
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.file_start import FileStart
 from assay.corpus.sources.folders import describe_folder, parts_of
 from assay.corpus.sources.json_layout import LINES, recognise_json
 from assay.corpus.sources.table_layout import is_table, recognise_table
+from assay.corpus.sources.tag_attribute import tag_attribute
 from assay.corpus.sources.text_stream import open_stream
 from assay.corpus.sources.universal_words import NEW_DOCUMENT
 
@@ -105,8 +106,9 @@ def _describe_text(start: FileStart, settings: FileSettings) -> FileDescription:
         return FileDescription(kind="jsonl", notes=_note(name, *JSON_SUFFIXES), **common)
     if isinstance(json_layout, JsonLayout):
         return FileDescription(kind="json", json_layout=json_layout, notes=_note(name, ".json"), **common)
-    is_named_table = name.endswith(TABLE_SUFFIXES)  # whose labels end at a separator
+    is_named_table = name.endswith(TABLE_SUFFIXES)
     if settings.kind == "fasttext" or (settings.kind is None and not is_named_table and is_fasttext(text)):
+        check_blanks(start.path, text)
         return FileDescription(kind="fasttext", notes=_note(name), **common)
     if described := _describe_conll(start, text, settings, common):
         return described
@@ -136,6 +138,9 @@ def _describe_conll(
                 "the token, a tab and the tag, and a blank line after each sentence"
             )
         return None
+    if layout.attribute == UNKNOWN:
+        attribute = tag_attribute(start.path, layout, packed=start.packed, encoding=common["encoding"])
+        layout = layout.model_copy(update={"attribute": attribute})
     mark = DOCUMENT_LINE if layout.attribute is None else NEW_DOCUMENT
     layout = layout.model_copy(update={"documents": _has_documents(start, common["encoding"], mark.encode())})
     return FileDescription(kind="conll", conll=layout, **common)
@@ -150,6 +155,12 @@ def _describe_table(start: FileStart, text: str, settings: FileSettings, common:
         if is_expected:
             raise
         layout = None
+    if layout and is_expected and layout.columns and layout.columns[0].startswith(PREFIX):
+        check_blanks(path, text)
+        raise AssayError(
+            f"{path} begins with {layout.columns[0][:50]!r} in place of column names; set source.file.kind to "
+            "fasttext, or write column names as its first line"
+        )
     if layout and (is_expected or is_table(layout, text, whole=start.whole)):
         notes = _note(name, *TABLE_SUFFIXES, ".txt")
         return FileDescription(kind="table", table=layout, notes=notes, **common)

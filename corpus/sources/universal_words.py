@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from assay.corpus.documents.raw_document import shorten
 from assay.corpus.sources.lines import Row
 
 # Attributes that hold tags, in the order of preference.
@@ -31,7 +32,7 @@ def universal_row(lines: Sequence[Sequence[str]], attribute: str) -> Row:
     tokens: list[str] = []
     tags: list[str] = []
     spaces: list[str] = []
-    last = 0  # number of the last word of the token above
+    last = -1  # number of the last word of the token above, where it has several
     for cells in lines:
         first, _, end = cells[_ID].partition("-")
         if "." in first:
@@ -41,8 +42,31 @@ def universal_row(lines: Sequence[Sequence[str]], attribute: str) -> Row:
         if int(first) <= last:
             tags[-1] = tag if tags[-1] == "O" else tags[-1]
             continue
-        last = int(end) if end else 0
+        last = int(end) if end else -1
         tokens.append(cells[_FORM])
         tags.append(tag)
         spaces.append("No" if misc.get("SpaceAfter") == "No" else "Yes")
     return {"tokens": tokens, "tags": tags, SPACE_AFTER: spaces}
+
+
+def fault_of_numbers(lines: Sequence[Sequence[str]]) -> str | None:
+    """Return why the numbers of a sentence do not say which words a token has; None if they do.
+
+    Args:
+        lines: cells of the lines of a sentence.
+    """
+    word, last, token = -1, -1, ""  # the last word, and the end of the last range
+    for cells in lines:
+        first, _, end = cells[_ID].partition("-")
+        if "." in first:
+            continue
+        number = int(first)
+        if number <= max(word, last if end else -1) or (end and int(end) < number):
+            return f"number of a word repeats or falls: {cells[_ID]!r} ({shorten(cells[_FORM])})"
+        if word < last < number:
+            break
+        if end:
+            last, token = int(end), cells[_ID]
+        else:
+            word = number
+    return f"words of a token are missing: {token!r} without word {last}" if word < last else None

@@ -36,4 +36,5 @@ def _classes_of(documents: Sequence[Mapping[str, Any]], document_format: Documen
     for number, document in enumerate(documents):
         for row in reader.read(Document(str(number), document))[0]:
             profile.add(row.label)
+    profile.documents = profile.present + reader.no_label  # without those that nobody has annotated
     return profile, reader.no_label

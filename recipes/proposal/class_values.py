@@ -47,8 +47,10 @@ def _check_missing(profile: FieldProfile) -> None:
     found = [value for value in profile.counts if _may_be_missing(value, profile)]
     if found:
         rows = sum(profile.counts[value] for value in found)
+        # Without a value for none, rows with an empty class would be rejected.
+        empty = [""] if profile.present < profile.documents else []
         leave_out, keep = (
-            argument(f"source.no_label={json.dumps(values, ensure_ascii=False)}") for values in (found, [])
+            argument(f"source.no_label={json.dumps(values, ensure_ascii=False)}") for values in (found, empty)
         )
         raise AmbiguousError(
             f"{rows} rows have {' or '.join(found)} in {profile.name}: is that a class, or no class? Add "

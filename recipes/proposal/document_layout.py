@@ -113,7 +113,7 @@ def _has_no_class(documents: Documents, layout: DocumentLayout) -> bool:
     """Return whether the class of some documents is empty; a document without the field is damaged."""
     name = layout.format.fields.label
     values = (get_path(document, name) for document in documents) if name is not None else ()
-    return any(value is not MISSING and (is_missing(value) or value == "") for value in values)
+    return any(value is not MISSING and (is_missing(value) or value in ("", [], ())) for value in values)
 
 
 def _check_format_is_found(form: str | None) -> None:

@@ -89,6 +89,16 @@ def no_field(setting: str, name: str, names: Collection[str], of: str = "documen
     return AssayError(f"{setting}: no {of} has this field; fields are {fields}{nearest(name, names)}")
 
 
+def no_lists(setting: str, name: str, names: Collection[str], what: str) -> AssayError:
+    """Return the error for a setting that names a field without such lists, of which `names` are the fields."""
+    if not names:
+        return AssayError(f"{setting}: no field holds {what}; leave the setting out, or write such lists at the source")
+    fields = listed(list(names))
+    return AssayError(
+        f"{setting}: no field of this name holds {what}; fields that do are {fields}{nearest(name, names)}"
+    )
+
+
 @dataclass(frozen=True)
 class RowRoles:
     """Fields beside the text and the entities by their role; None where no field has it."""

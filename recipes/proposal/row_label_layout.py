@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.corpus.documents.values import get_path
+from assay.corpus.documents.values import MISSING, get_path, is_missing
 from assay.corpus.errors import AssayError
 from assay.recipes.proposal.field_profile import FieldProfile
 from assay.recipes.proposal.field_roles import Choices, last_part, separate_names
@@ -37,7 +37,7 @@ class RowLabelFields:
 def find_row_labels(
     documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices
 ) -> RowLabelFields | None:
-    """Return where the labels of a row stand; None if it has a single class, also as a list of one, or none.
+    """Return where the labels of a row stand; None if it has a single class, also in a list, or none.
 
     Raises:
         AssayError: a field that the user names holds no labels.
@@ -47,7 +47,7 @@ def find_row_labels(
     if choices.label not in (None, NONE):
         return None
     for name, profile in profiles.items():
-        if profile.kind == "words" and _are_labels(documents, name) and not _hold_one_each(documents, name):
+        if profile.kind == "words" and _are_labels(documents, name) and not _hold_class(documents, name):
             return RowLabelFields(name)
         if are_written_lists(profile) and listed_labels(profile):
             return RowLabelFields(name)
@@ -66,19 +66,28 @@ def find_row_labels(
 
 
 def listed_classes(documents: Documents, profiles: Mapping[str, FieldProfile]) -> dict[str, FieldProfile]:
-    """Return the fields that hold a class as a list of one, each with the profile of the classes."""
+    """Return the fields that hold a class as a list of one or none, each with the profile of the classes."""
     found = {}
     for name, profile in profiles.items():
-        if profile.kind == "words" and _hold_one_each(documents, name):
+        if profile.kind == "words" and _hold_class(documents, name):
             found[name] = FieldProfile(name, len(documents))
-            for document in documents:
-                found[name].add(get_path(document, name)[0])
+            for items in (get_path(document, name) for document in documents):
+                if isinstance(items, list | tuple) and items:
+                    found[name].add(items[0])
     return found
 
 
-def _hold_one_each(documents: Documents, name: str) -> bool:
-    lists = [get_path(document, name) for document in documents]
-    return all(isinstance(items, list | tuple) and len(items) == 1 for items in lists)
+def _hold_class(documents: Documents, name: str) -> bool:
+    """Return whether the lists of a field hold one item or, where the row has no class, none.
+
+    A single name that some rows have is a label that applies or does not.
+    """
+    values = [get_path(document, name) for document in documents]
+    lists = [value for value in values if value is not MISSING and not is_missing(value)]
+    if not all(isinstance(items, list | tuple) and len(items) <= 1 for items in lists):
+        return False
+    classes = [items[0] for items in lists if items]
+    return len(classes) == len(values) or len(set(map(str, classes))) > 1
 
 
 def _named(documents: Documents, profiles: Mapping[str, FieldProfile], labels: str) -> RowLabelFields | None:

@@ -9,7 +9,7 @@ from assay.corpus.errors import AssayError
 from assay.recipes.proposal.entity_field import entity_field
 from assay.recipes.proposal.field_content import listed
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
-from assay.recipes.proposal.field_roles import Choices, find_roles, is_text, last_part, no_field, without
+from assay.recipes.proposal.field_roles import Choices, find_roles, is_text, last_part, no_lists, without
 from assay.recipes.proposal.layout_parts import (
     MOST,
     DocumentLayout,
@@ -37,7 +37,7 @@ def find_sentences(documents: Documents, profiles: Mapping[str, FieldProfile], c
     lists = [name for name, profile in profiles.items() if profile.kind == "objects" and profile.share >= MOST]
     if named is not None:
         if named not in lists:
-            raise no_field(f"--set source.parse.sentences={named}", named, lists, "list of sentences")
+            raise no_lists(f"--set source.parse.sentences={named}", named, lists, "lists of sentences")
         return named
     if form is None and any(is_text(profile) for profile in profiles.values()):
         return None

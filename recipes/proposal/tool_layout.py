@@ -10,7 +10,7 @@ from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.documents.remedies import remedy_of
-from assay.corpus.documents.values import get_path
+from assay.corpus.documents.values import MISSING, get_path
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, Head
 from assay.recipes.proposal.annotated_classes import with_checked_classes
@@ -53,6 +53,7 @@ def tool_layout(
     """
     # The controls and questions of a tool are no fields.
     choices.check(profiles, ("pair", "group", "split"))
+    _check_columns(documents, profiles, choices)
     text = _text_field(documents, profiles, tool, choices)
     pair, group, split = given(choices.pair), given(choices.group), find_split(profiles, choices)
     free = without(profiles, text, pair, group, split, *_ADDED)
@@ -74,6 +75,18 @@ def tool_layout(
     used = {name: "text"} | ({pair: "second text"} if pair else {})
     used |= {field: key for key, field in fields.items() if key in ("label", "labels", "entities")}
     return document_format, heads, roles, used
+
+
+def _check_columns(documents: Documents, profiles: Profiles, choices: Choices) -> None:
+    """Refuse an id or time that no document has; it may stand in a list, such as `annotations.0.created_at`.
+
+    Raises:
+        AssayError: no document has the field that the user sets.
+    """
+    for role in ("id", "time"):
+        name = set_field(choices.settings, "fields", role)
+        if name is not None and all(get_path(document, name) is MISSING for document in documents):
+            raise no_field(f"--set source.fields.{role}={name}", name, profiles)
 
 
 def _text_field(documents: Documents, profiles: Profiles, tool: str, choices: Choices) -> str:

@@ -7,7 +7,7 @@ from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.universal_words import SPACE_AFTER
 from assay.recipes.proposal.field_profile import FieldProfile
-from assay.recipes.proposal.field_roles import Choices, last_part, no_field, without
+from assay.recipes.proposal.field_roles import Choices, last_part, no_lists, without
 from assay.recipes.proposal.layout_parts import (
     MOST,
     DocumentLayout,
@@ -34,7 +34,7 @@ def words_and_tags(
     lists = [name for name, profile in profiles.items() if profile.kind in ("words", "list") and profile.share >= MOST]
     words = set_field(choices.settings, "fields", "tokens")
     if words is not None and words not in lists:
-        raise no_field(f"--set source.fields.tokens={words}", words, lists, "list of words")
+        raise no_lists(f"--set source.fields.tokens={words}", words, lists, "lists of words")
     words = words or next((name for wanted in TOKEN_NAMES for name in lists if last_part(name) == wanted), None)
     if words is None:
         return None

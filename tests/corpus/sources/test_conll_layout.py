@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.conll_layout import is_comment, recognise_conll, split_line
+from assay.corpus.sources.conll_layout import UNKNOWN, is_comment, recognise_conll, split_line
 from assay.corpus.sources.file_description import ConllLayout
 from assay.corpus.sources.file_settings import FileSettings
 
@@ -151,18 +151,9 @@ def test_recognise_conll_takes_no_table_of_numbers_for_universal_dependencies(nu
 UNIVERSAL = "# sent_id = s1\n1-2\tzum\t_\t_\t_\t_\t_\t_\t_\t_\n1\tzu\tzu\tADP\t_\t_\t0\tr\t_\t_\n"
 
 
-@pytest.mark.parametrize(
-    ("misc", "message"),
-    [
-        ("_", r"rows\.conll is CoNLL-U without NER= in its last column, which holds nothing; add NER=B-PER"),
-        ("SpaceAfter=No", "which holds SpaceAfter; add NER=B-PER and the like to it, or write JSON lines"),
-        ("Entity=B-ORG|SpaceAfter=No", "which holds Entity, SpaceAfter; name the attribute that holds tags such as"),
-    ],
-)
-def test_recognise_conll_refuses_universal_dependencies_without_tags(misc: str, message: str) -> None:
-    text = f"{UNIVERSAL}2\tdem\tder\tDET\t_\t_\t0\tr\t_\t{misc}\n"
-    with pytest.raises(AssayError, match=message):
-        recognise(text)
-    columns = recognise(text, required=True, tokens=2)  # those of the user count
+def test_recognise_conll_leaves_the_attribute_of_universal_dependencies_open() -> None:
+    layout = recognise(UNIVERSAL)
+    assert layout == ConllLayout(width=10, columns={}, tabs=True, attribute=UNKNOWN)
+    columns = recognise(UNIVERSAL, required=True, tokens=2)  # those of the user count
     assert columns is not None
     assert columns.columns == {"tokens": 1}

@@ -71,3 +71,14 @@ def test_a_line_without_label_is_a_row_without_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "text,label\n" + REVIEW, "a text about x__label__y\n", REVIEW + "no label\n"])
 def test_is_fasttext_wants_labels_in_nearly_all_lines(text: str) -> None:
     assert not is_fasttext(text)
+
+
+def test_labels_may_hold_signs_that_separate_cells(tmp_path: Path) -> None:
+    rows = read(tmp_path, "__label__Sport|Football a match\n__label__Salem,_OR a town\n__label__b one\n")
+    assert [row["__label__"] for _, row in rows] == [["Sport|Football"], ["Salem,_OR"], ["b"]]
+
+
+@pytest.mark.parametrize("sign", ["\x85", "\u2028", "\v", "\f"])
+def test_lines_end_as_they_are_read(tmp_path: Path, sign: str) -> None:
+    [(_, row)] = read(tmp_path, f"__label__a one {sign} two\n")
+    assert row == {"text": f"one {sign} two", "__label__": ["a"]}

@@ -224,3 +224,28 @@ def test_describe_file_names_the_remedy_for_texts_that_are_not_read(
 ) -> None:
     with pytest.raises(AssayError, match=message):
         describe(tmp_path, name, text.encode())
+
+
+@pytest.mark.parametrize(
+    "line", ["__label__good,A fine radio", "__label__good, A fine radio", "__label__a,__label__b B"]
+)
+@pytest.mark.parametrize(("name", "settings"), [("a.txt", {}), ("a.csv", {}), ("a.txt", {"kind": "fasttext"})])
+def test_describe_file_refuses_labels_that_end_at_a_separator(
+    tmp_path: Path, line: str, name: str, settings: dict[str, object]
+) -> None:
+    lines = f"{line}\n" * 20
+    with pytest.raises(AssayError, match=r"has ',' after its labels, such as __label__.*; write a blank there"):
+        describe(tmp_path, name, lines.encode(), **settings)
+    with pytest.raises(AssayError, match=r"has ';' after its labels, .* column names such as label;text as the first"):
+        describe(tmp_path, name, lines.replace(",", ";").encode(), **settings)
+    named = describe(tmp_path, "b.csv", f"label,text\n{lines}".encode())
+    assert named == "CSV, separator ','"
+
+
+@pytest.mark.parametrize("line", ["__label__good A fine radio", "__label__good A fine radio, and a lamp"])
+def test_describe_file_names_the_kind_of_fasttext_that_is_named_as_a_table(tmp_path: Path, line: str) -> None:
+    with pytest.raises(
+        AssayError, match=r"begins with '__label__good A fine radio' .*; set source\.file\.kind to fast"
+    ):
+        describe(tmp_path, "a.csv", f"{line}\n".encode() * 20)
+    assert describe(tmp_path, "a.csv", f"{line}\n".encode() * 20, kind="fasttext").startswith("fastText")

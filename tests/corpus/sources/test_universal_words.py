@@ -10,6 +10,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import iter_rows, read_files
+from assay.corpus.sources.lines import Row
 from assay.corpus.sources.recognition import describe_file
 
 # As UD_German-GSD writes it, with NER in the last column; an empty node as in enhanced dependencies.
@@ -101,5 +102,41 @@ def test_the_attribute_of_the_tags_can_be_named(tmp_path: Path) -> None:
 
     assert isinstance(first, dict)
     assert first["tags"] == ["B-PER", "O", "O", "B-LOC", "O"]
-    with pytest.raises(AssayError, match="without Name= in its last column, which holds Entity, SpaceAfter; name"):
-        describe_file(path, FileSettings(tag_attribute="Name"))
+    with pytest.raises(AssayError, match="without NER= in its last column, which holds Entity, SpaceAfter; name"):
+        describe_file(path)
+
+
+def sentence_of(tmp_path: Path, *words: str) -> Row | InvalidRow:
+    """Return the row of a sentence of numbered words, such as `1 EU`; the first word has a tag."""
+    lines = [word.replace(" ", "\t") + "\t_" * 7 + "\t_" for word in words]
+    lines[0] = lines[0][:-1] + "NER=B-ORG"
+    [(_, row)] = iter_rows(write(tmp_path, "\n".join(lines) + "\n"))
+    return row
+
+
+def test_words_may_be_numbered_from_0(tmp_path: Path) -> None:
+    row = sentence_of(tmp_path, "0 EU", "1-2 zum", "1 zu", "2 dem", "3 See")
+    assert row == {"tokens": ["EU", "zum", "See"], "tags": ["B-ORG", "O", "O"], "space_after": ["Yes"] * 3}
+    ranged = sentence_of(tmp_path, "0-1 zum", "0 zu", "1 dem", "1.1 x", "2 See")
+    assert isinstance(ranged, dict)
+    assert ranged["tokens"] == ["zum", "See"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["1 EU", "2 so", "1 So", "2 EU"], "number of a word repeats or falls: '1' (So)"),  # no blank line
+        (["1 EU", "1 EU"], "number of a word repeats or falls: '1' (EU)"),
+        (["1-2 zum", "1 zu", "2 dem", "2-3 am", "3 an"], "number of a word repeats or falls: '2-3' (am)"),
+        (["1-3 zum", "1 zu", "2-3 am", "2 an", "3 dem"], "number of a word repeats or falls: '2-3' (am)"),
+        (["2-1 zum", "1 zu", "2 dem"], "number of a word repeats or falls: '2-1' (zum)"),
+        (["1-9 zum", "1 zu", "2 dem", "3 Haus", "4 See"], "words of a token are missing: '1-9' without word 9"),
+        (["1-2 zum", "1 zu", "3 Haus"], "words of a token are missing: '1-2' without word 2"),
+    ],
+)
+def test_numbers_that_repeat_or_overlap_reject_their_sentence(tmp_path: Path, words: list[str], reason: str) -> None:
+    row = sentence_of(tmp_path, *words)
+
+    assert isinstance(row, InvalidRow)
+    assert row.reason == reason
+    assert remedy_of(reason) != GENERAL

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from assay.recipes.proposal.class_values import check_class
+from assay.recipes.proposal.document_layout import find_layout
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.questions import AmbiguousError
@@ -28,6 +29,13 @@ def test_check_class_asks_what_a_missing_value_means(value: str) -> None:
         "leave these rows out, or --set 'source.no_label=[]' if it is a class"
     )
     check_class(asked, Choices(settings={"no_label": []}))
+
+
+def test_check_class_leaves_empty_classes_out_where_a_missing_value_is_a_class() -> None:
+    rows = [{"text": f"text {row} of the day", "label": ("good", "bad", "NA", "")[row % 4]} for row in range(120)]
+    with pytest.raises(AmbiguousError, match=r"or --set 'source\.no_label=\[\"\"\]' if it is a class$"):
+        find_layout(rows, Choices())
+    assert find_layout(rows, Choices(settings={"no_label": [""]})).format.no_label == [""]
 
 
 def test_check_class_asks_whether_values_that_differ_in_case_are_one_class() -> None:

@@ -119,7 +119,7 @@ def test_find_layout_takes_words_and_sentences_that_the_user_names() -> None:
         "parts",
         ("sentence", "tokens"),
     )
-    with pytest.raises(AssayError, match=r"^--set source\.parse\.sentences=part: no list .*; did you mean 'parts'"):
+    with pytest.raises(AssayError, match=r"^--set source\.parse\.sentences=part: no field of .*; did you mean 'parts'"):
         find_layout(parsed, Choices(settings={"parse": {"sentences": "part"}}))
     unusual = [{"parts": [{"satz": f"Acme opens plant {row}", "tone": "ab"[row % 2]}]} for row in range(30)]
     layout = find_layout(unusual, Choices(text="satz", settings={"format": "parse"}))

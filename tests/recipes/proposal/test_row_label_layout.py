@@ -32,6 +32,24 @@ def test_find_layout_prefers_several_labels_to_a_tool_that_writes_lists_of_names
     assert find_layout(documents(labels=single), Choices()).format.format == "doccano"
 
 
+@pytest.mark.parametrize("name", ["__label__", "topic"])
+@pytest.mark.parametrize("empty", [[], None])
+def test_find_layout_takes_lists_of_one_and_of_none_for_a_class(name: str, empty: list[str] | None) -> None:
+    lists = [["bank"], ["match"], ["storm"]] * 13
+    layout = find_layout(documents(**{name: [*lists, empty]}), Choices(text="text"))
+    assert (layout.heads, layout.format.no_label) == (("sentence",), [""])
+    # Without a row of none, there is nothing to leave out.
+    assert find_layout(documents(**{name: [*lists, ["bank"]]}), Choices(text="text")).format.no_label == []
+    # One row with two makes them labels, as does a single name that applies or does not.
+    assert find_layout(documents(**{name: [*lists, ["bank", "match"]]}), Choices()).heads == ("labels",)
+    assert find_layout(documents(mark=[["spam"], []] * 20), Choices()).heads == ("labels",)
+
+
+def test_find_layout_prefers_a_named_class_to_lists_of_one() -> None:
+    layout = find_layout(documents(flags=[["a"], [], ["b"], []] * 10, label=["good", "bad"] * 20), Choices())
+    assert (layout.heads, layout.format.fields.label, layout.format.no_label) == (("sentence",), "label", [])
+
+
 def test_find_layout_takes_three_columns_of_0_and_1_for_labels() -> None:
     names = ("money", "sport", "weather")
     columns = {name: [int(name in topics) for topics in TOPICS] for name in names}

@@ -40,3 +40,13 @@ def test_find_layout_takes_one_field_of_labels_in_sentences() -> None:
     documents = [{"doc_id": f"d{number}", "sentences": [flag]} for number, flag in enumerate(flags)]
     with pytest.raises(AssayError, match="labels of a sentence stand in one field; name a single one"):
         find_layout(documents, Choices(labels="is_sport,is_money"))
+
+
+def test_find_layout_refuses_sentences_that_are_no_lists() -> None:
+    sentences = Choices(settings={"parse": {"sentences": "doc_id"}})
+    with pytest.raises(
+        AssayError, match=r"=doc_id: no field of this name holds lists of sentences; fields that do are sentences$"
+    ):
+        find_layout([speech(row) for row in range(20)], sentences)
+    with pytest.raises(AssayError, match=r"=doc_id: no field holds lists of sentences; leave the setting out"):
+        find_layout([{"doc_id": f"d{row}"} for row in range(20)], sentences)

@@ -280,3 +280,34 @@ def test_tool_layout_says_that_the_format_is_the_users() -> None:
 
     with pytest.raises(AssayError, match=r"^--set source\.format=spacy: .* or leave the setting out$"):
         find_layout(documents, Choices(settings={"format": "spacy"}))
+
+
+@pytest.mark.parametrize("role", ["id", "time"])
+def test_tool_layout_names_the_columns_that_exist(role: str) -> None:
+    documents = [task(row) | {"created": f"2026-01-{row + 1:02}T00:00:00Z"} for row in range(20)]
+    for one in documents:
+        one["annotations"][0]["created_at"] = one["created"]
+
+    def chosen(name: str) -> Choices:
+        return Choices(settings={"fields": {role: name}})
+
+    with pytest.raises(
+        AssayError,
+        match=rf"^--set source\.fields\.{role}=creatd: no document .* fields are id, .*; did you mean 'created'",
+    ):
+        find_layout(documents, chosen("creatd"))
+    for name in ("created", "annotations.0.created_at"):  # a list may hold it
+        assert getattr(find_layout(documents, chosen(name)).format.fields, role) == name
+
+
+@pytest.mark.parametrize(("empty", "keep"), [(True, r'\[""\]'), (False, r"\[\]")])
+def test_tool_layout_offers_to_leave_texts_without_a_class_out(empty: bool, keep: str) -> None:
+    documents = [task(row) for row in range(20)]
+    for one in documents[:4]:
+        one["annotations"][0]["result"][1]["value"]["choices"] = ["NA"]
+    documents[5]["annotations"] = []  # nobody has annotated it
+    if empty:
+        documents[4]["annotations"][0]["result"] = []
+
+    with pytest.raises(AmbiguousError, match=rf"or --set 'source\.no_label={keep}' if it is a class"):
+        find_layout(documents, Choices(entities=NONE))

@@ -34,6 +34,19 @@ def test_find_layout_asks_which_tags() -> None:
     assert find_layout(documents, Choices(entities="types")).format.fields.tags == "types"
 
 
+def test_find_layout_refuses_words_that_are_no_lists() -> None:
+    words = Choices(settings={"fields": {"tokens": "text"}})
+    rows = [{"text": f"Acme opens plant {row}", "label": "ab"[row % 2]} for row in range(20)]
+    with pytest.raises(
+        AssayError, match=r"^--set source\.fields\.tokens=text: no field holds lists of words; leave the"
+    ):
+        find_layout(rows, words)
+    with pytest.raises(
+        AssayError, match=r"=text: no field of this name holds lists of words; fields that do are tokens, tags$"
+    ):
+        find_layout([tagged(row, text="Acme") for row in range(20)], words)
+
+
 def test_find_layout_reads_labels_beside_tags() -> None:
     lists = [tagged(row, topics=TOPICS[row % 6].split(",")) for row in range(60)]
     cells = [tagged(row, topic=TOPICS[row % 6]) for row in range(60)]
