@@ -200,7 +200,7 @@ class DocumentReader:
         rules = self._document_format.annotations
         documents = [document.values]
         if document.others:
-            documents = by_person((document.values, *document.others), rules)
+            documents = by_person((document.values, *document.others), self._document_format.format, rules)
         found = [(values, row) for values in documents if (row := self._parts(values)) is not None]
         if not found:
             return []

@@ -212,7 +212,7 @@ def _read(window: Window, recipe: Recipe, labels: Labels, tally: WindowTally) ->
     )
     unlabelled = DocumentReader(source, needs_label=False, needs_entities=False)
     read = partial(window_documents, window, source, labelled.field_names())
-    for document in joined(read, source.format, source.fields.text):
+    for document in joined(read, source.format, source.fields):
         if isinstance(document, InvalidRow):
             tally.add_fault(document.reason)
             continue

@@ -8,7 +8,7 @@ import pytest
 
 from assay.corpus.documents.annotators.several_people import by_person, joined
 from assay.corpus.documents.chunk import ChunkReader
-from assay.corpus.documents.fields import AnnotationRules
+from assay.corpus.documents.fields import AnnotationRules, Fields
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.example import Example, from_batch
 from assay.recipes.source_section import FilesSource
@@ -34,7 +34,7 @@ def storage(person: str, day: int, text: str, label: str) -> dict[str, Any]:
 
 
 def prodigy(person: str, day: int, text: str, label: str) -> dict[str, Any]:
-    hashes = {"_input_hash": -7 - TEXTS.index(text), "_task_hash": day}
+    hashes = {"_input_hash": -7 - TEXTS.index(text), "_task_hash": -9 - TEXTS.index(text)}
     decision = {"accept": [label], "answer": "accept", "_timestamp": 1767225600 + day}
     return {"text": text, **hashes, **decision, "_view_id": "choice", "_annotator_id": person}
 
@@ -98,9 +98,10 @@ def test_a_person_who_annotates_a_text_again_agrees_with_the_last_decision(tmp_p
     assert ([row.label for row in rows], rejects) == (["buy"], [])
 
 
-def test_by_person_keeps_documents_of_nobody_in_particular() -> None:
+@pytest.mark.parametrize("tool", ["label_studio", "prodigy"])
+def test_by_person_keeps_documents_of_nobody_in_particular(tool: str) -> None:
     documents = [{"text": "a"}, {"text": "a"}]
-    assert by_person(documents, AnnotationRules()) == documents
+    assert by_person(documents, tool, AnnotationRules()) == documents
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_by_person_keeps_documents_of_nobody_in_particular() -> None:
 )
 def test_joined_leaves_documents_of_their_own(tool: str, values: list[dict[str, Any]]) -> None:
     documents = [Document(str(number), one) for number, one in enumerate(values)]
-    assert list(joined(lambda: documents, tool, "text")) == documents
+    assert list(joined(lambda: documents, tool, Fields())) == documents
 
 
 def test_joined_yields_every_document_of_a_database_that_changes_while_it_is_read() -> None:
@@ -137,7 +138,7 @@ def test_joined_yields_every_document_of_a_database_that_changes_while_it_is_rea
     )
     readings = iter([[first, second, third], [first, third, fourth]])
 
-    assert list(joined(lambda: next(readings), "doccano", "text")) == [third, fourth, first]
+    assert list(joined(lambda: next(readings), "doccano", Fields())) == [third, fourth, first]
 
 
 def test_joined_keeps_the_place_of_the_first_and_passes_on_what_is_no_document() -> None:
@@ -145,8 +146,56 @@ def test_joined_keeps_the_place_of_the_first_and_passes_on_what_is_no_document()
     invalid, left_out = InvalidRow("x:2", "not valid JSON", None), Document("x:3", same, filtered=True)
     first, second = Document("x:1", same, "train"), Document("y:1", {**same, "label": []}, "train")
     items: list[Document | InvalidRow] = [first, invalid, left_out, second]
-    assert list(joined(lambda: items, "doccano", "text")) == [
+    assert list(joined(lambda: items, "doccano", Fields())) == [
         invalid,
         left_out,
         Document("x:1", same, "train", others=({**same, "label": []},)),
     ]
+
+
+def binary(label: str, answer: str, person: str = "anna", **more: Any) -> dict[str, Any]:
+    """Return an answer to a question of `textcat.teach`, which asks about one class of a text."""
+    hashes = {"_input_hash": 1, "_task_hash": hash(label)}
+    asked = {"text": "a", "label": label, "_view_id": "classification", "_annotator_id": person}
+    return {**asked, **hashes, "answer": answer, **more}
+
+
+def read_binary(folder: Path, *answers: dict[str, Any], **rules: str) -> tuple[list[str | None], list[str]]:
+    path = folder / "answers.jsonl"
+    path.write_text("".join(json.dumps(answer) + "\n" for answer in answers), encoding="utf-8")
+    values = {"kind": "files", "paths": {str(path): "all"}, "format": "prodigy", "annotations": rules}
+    source = FilesSource.model_validate(values)
+    chunk = ChunkReader(source, needs_label=True, needs_entities=False).read(open_source(source, []))
+    rejects = [json.loads(line)["reason"] for line in chunk.reject_lines]
+    return [row.label for row in from_batch(chunk.batch)], rejects
+
+
+@pytest.mark.parametrize("without", [(), ("_task_hash",)])
+def test_answers_to_several_questions_about_a_text_do_not_replace_each_other(
+    tmp_path: Path, without: tuple[str, ...]
+) -> None:
+    def answers(*of: tuple[str, str]) -> list[dict[str, Any]]:
+        documents = [binary(label, answer, _timestamp=at) for at, (label, answer) in enumerate(of, start=1)]
+        return [{key: value for key, value in one.items() if key not in without} for one in documents]
+
+    yes, no = ("sport", "accept"), ("money", "reject")
+    assert read_binary(tmp_path, *answers(yes, no)) == (["sport"], [])
+    assert read_binary(tmp_path, *answers(no, yes)) == (["sport"], [])
+    both = answers(yes, ("money", "accept"))
+    assert read_binary(tmp_path, *both) == ([], ["annotators disagree: ['sport', 'money']"])
+    assert read_binary(tmp_path, *answers(yes, ("sport", "reject"))) == ([], [])  # the last answer to one question
+
+
+def test_documents_of_different_splits_are_not_one_text(tmp_path: Path) -> None:
+    lines = json.dumps({"id": 1, "text": "a", "label": ["x"]}) + "\n"
+    paths = {}
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+        paths[str(tmp_path / f"{split}.jsonl")] = split
+    source = FilesSource.model_validate({"kind": "files", "paths": paths, "format": "doccano"})
+
+    chunk = ChunkReader(source, needs_label=True, needs_entities=False).read(open_source(source, []))
+    assert sorted(str(row.split) for row in from_batch(chunk.batch)) == ["test", "train"]
+
+    documents = [Document(split, {"id": 1, "text": "a", "part": split}) for split in ("train", "test")]
+    assert list(joined(lambda: documents, "doccano", Fields(split="part"))) == documents
