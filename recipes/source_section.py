@@ -30,7 +30,7 @@ class SourceBase(DocumentFormat):
         None,
         ge=1,
         le=MOST_ROWS,
-        description="Maximum number of documents to use, for a first try; a text that several people annotated is one. None: all",
+        description="Maximum number of documents to read, for a first try; those of one text count once. None: all",
     )
 
     @model_validator(mode="after")
