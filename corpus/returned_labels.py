@@ -151,8 +151,8 @@ def match_rows(
         origin: file of the documents.
     """
     returned, latest = ReturnedLabels(tool), dict(overlay.latest)
-    items, text = list(documents), rules.source.fields.text
-    for document in joined(lambda: items, tool, text):
+    items = list(documents)
+    for document in joined(lambda: items, tool, rules.source.fields):
         if isinstance(document, InvalidRow):
             returned.rejected.append((document.id, document.reason))
             continue
@@ -242,7 +242,7 @@ class _Decision:
         agreement = rules.source.annotations
         documents: Sequence[Mapping[str, Any]] = [document.values]
         if document.others:
-            documents = by_person([document.values, *document.others], agreement)
+            documents = by_person([document.values, *document.others], tool, agreement)
         found = [one for values in documents if (one := cls._of(values, tool, rules)) is not None]
         if not found:
             return None

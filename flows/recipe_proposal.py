@@ -219,7 +219,7 @@ def _read_rows(sample: Sample, layout: DocumentLayout) -> tuple[list[Example], l
     rows: list[Example] = []
     rejects: list[Reject] = []
     form = layout.format
-    for document in joined(lambda: sample.documents, form.format, form.fields.text):
+    for document in joined(lambda: sample.documents, form.format, form.fields):
         if isinstance(document, InvalidRow):
             continue
         examples, refused = reader.read(document)

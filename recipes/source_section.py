@@ -27,7 +27,10 @@ class SourceBase(DocumentFormat):
         0.01, ge=0, le=1, description="Maximum share of rejected rows; a larger share stops the run"
     )
     limit: int | None = Field(
-        None, ge=1, le=MOST_ROWS, description="Maximum number of documents to read, for a first try. None: all"
+        None,
+        ge=1,
+        le=MOST_ROWS,
+        description="Maximum number of documents to read, for a first try; those of one text count once. None: all",
     )
 
     @model_validator(mode="after")

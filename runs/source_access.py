@@ -24,7 +24,7 @@ from assay.recipes.source_section import FilesSource, HubSource, MongoSource, So
 
 
 def open_source(source: Source, fields: list[str], *, check_format: bool = True) -> Iterator[Document | InvalidRow]:
-    """Yield the documents of a source, up to its limit.
+    """Yield the documents of a source, up to its limit, which counts a text of several people once.
 
     Args:
         source: section of the recipe.
@@ -33,7 +33,7 @@ def open_source(source: Source, fields: list[str], *, check_format: bool = True)
             several people have annotated of one text; else documents come as they stand.
     """
     read = _reader(source, fields, check_format=check_format)
-    documents = joined(read, source.format, source.fields.text) if check_format else iter(read())
+    documents = joined(read, source.format, source.fields) if check_format else iter(read())
     return _limited(documents, source.limit)
 
 

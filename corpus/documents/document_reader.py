@@ -5,7 +5,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import Needs, Values, agreed, single_class
+from assay.corpus.documents.annotators.annotated_row import (
+    AnnotatedRow,
+    Needs,
+    Values,
+    agreed,
+    saying_something,
+    single_class,
+)
 from assay.corpus.documents.annotators.decisions import decided_at
 from assay.corpus.documents.annotators.recognised import READERS
 from assay.corpus.documents.annotators.several_people import by_person
@@ -42,7 +49,8 @@ class DocumentReader:
 
     Only what the heads need is read: without `needs_label` every label is None, without `needs_labels` every list of
     labels, without `needs_entities` all entities. What is needed must be present. `label_keys` are the keys of the
-    label map that matched a label, `no_label` counts the rows that were left out since their class means none.
+    label map that matched a label, `no_label` counts the rows that were left out since their class or labels mean
+    none.
     """
 
     def __init__(
@@ -107,6 +115,7 @@ class DocumentReader:
                 return self._annotated(document, document_id), []
             return [self._row(document, document_id)], []
         except NoLabelError:
+            self.no_label += 1
             return [], []
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
@@ -158,6 +167,7 @@ class DocumentReader:
             try:
                 examples.append(self._sentence(document, sentence, sentence_id))
             except NoLabelError:
+                self.no_label += 1
                 continue
             except UnreadableError as error:
                 rejects.append((sentence_id, str(error), shorten(sentence)))
@@ -196,19 +206,28 @@ class DocumentReader:
         )
 
     def _annotated(self, document: Document, document_id: str) -> list[Example]:
-        """Return the row of a tool's document, or none if the document was not annotated or not accepted."""
+        """Return the row of a tool's document, or none if the document was not annotated or not accepted.
+
+        Raises:
+            NoLabelError: the class that counts means none.
+            UnreadableError: the document cannot be represented, or people disagree.
+        """
         rules = self._document_format.annotations
         documents = [document.values]
         if document.others:
-            documents = by_person((document.values, *document.others), rules)
-        found = [(values, row) for values in documents if (row := self._parts(values)) is not None]
+            documents = by_person((document.values, *document.others), self._document_format.format, rules)
+        found = [(values, row) for values in documents if (row := self._tool_row(values)) is not None]
         if not found:
             return []
-        pair = self._document_format.fields.text_pair
-        text, decided = found[0][1]
-        if len(found) > 1:
-            decided = agreed([(decided_at(values, rules), parts) for values, (_, parts) in found], rules)
+        if self._needs_label:
+            found = list(saying_something(found, rules, lambda one: one[1].says_nothing))
+        text = plain_text(found[0][1].text, self._document_format.fields.text)
+        decisions = [(decided_at(values, rules), self._parts(text, row)) for values, row in found]
+        decided = agreed(decisions, rules)
+        if decided is None:
+            raise NoLabelError
         label, entities, labels = decided
+        pair = self._document_format.fields.text_pair
         return [
             Example(
                 id=document_id,
@@ -221,21 +240,22 @@ class DocumentReader:
             )
         ]
 
-    def _parts(self, values: Values) -> tuple[str, Parts] | None:
-        """Return text, and class, entities and labels of a tool's document; None if it was not annotated."""
-        row = None if self._tool is None else self._tool(values, self._needs)
-        if row is None:
-            return None
-        fields = self._document_format.fields
-        text = plain_text(row.text, fields.text)
+    def _tool_row(self, values: Values) -> AnnotatedRow | None:
+        """Return the row of a tool's document; None if it was not annotated."""
+        return None if self._tool is None else self._tool(values, self._needs)
+
+    def _parts(self, text: str, row: AnnotatedRow) -> Parts | None:
+        """Return class, entities and labels of a text as one person annotated it; None if the class means none."""
         # A text that people have annotated without a class has an empty one.
         chosen = None if row.label is MISSING and self._no_label else row.label
-        label = self._class(chosen, fields.label or "label") if self._needs_label else None
-        entities = self._entities_of(text, row.entities) if self._needs_entities else None
         labels = None
-        if self._row_labels is not None:
-            labels = self._row_labels.of(row.labels, self._needs.labels_field or "labels")
-        return text, (label, entities, labels)
+        try:
+            label = self._class(chosen, self._document_format.fields.label or "label") if self._needs_label else None
+            if self._row_labels is not None:
+                labels = self._row_labels.of(row.labels, self._needs.labels_field or "labels")
+        except NoLabelError:
+            return None
+        return label, self._entities_of(text, row.entities) if self._needs_entities else None, labels
 
     def _entities_of(self, text: str, items: Any) -> tuple[Entity, ...]:
         name = self._document_format.fields.entities or "entities"
@@ -268,7 +288,6 @@ class DocumentReader:
         if isinstance(value, list | tuple):
             value = single_class(value) if value else ""
         if self._no_label and (value is not MISSING and column(value, name) in self._no_label):
-            self.no_label += 1
             raise NoLabelError
         label = class_label(value, name, names, self.label_keys)
         if self._document_format.fold_labels and label not in names.values():

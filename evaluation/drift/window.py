@@ -212,12 +212,14 @@ def _read(window: Window, recipe: Recipe, labels: Labels, tally: WindowTally) ->
     )
     unlabelled = DocumentReader(source, needs_label=False, needs_entities=False)
     read = partial(window_documents, window, source, labelled.field_names())
-    for document in joined(read, source.format, source.fields.text):
+    for document in joined(read, source.format, source.fields):
         if isinstance(document, InvalidRow):
             tally.add_fault(document.reason)
             continue
+        without_label = labelled.no_label
         examples, rejects = labelled.read(document)
-        if rejects:  # labels may be missing; the texts still count
+        # Labels may be missing, or mean that there are none; the texts still count.
+        if rejects or not examples or labelled.no_label > without_label:
             labelled_examples = {example.id: example for example in examples}
             examples, rejects = unlabelled.read(document)
             examples = [labelled_examples.get(example.id, example) for example in examples]

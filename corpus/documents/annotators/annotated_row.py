@@ -1,6 +1,6 @@
 """What the reader of a tool returns for a document, and the rules that all of them share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from assay.corpus.documents.values import MISSING, UnreadableError
 
 Values = Mapping[str, Any]
 T = TypeVar("T")
+NOTHING = "(none)"  # in a reason, what a person chose who left the class open
 PATH_SEPARATOR = "/"  # as Label Studio shows the paths of a taxonomy
 
 
@@ -42,6 +43,13 @@ class AnnotatedRow:
     label: Any = MISSING
     entities: Any = MISSING
     labels: Any = MISSING
+
+    @property
+    def says_nothing(self) -> bool:
+        """Return whether a person left the class open, and marked and chose nothing else."""
+        return self.label in (MISSING, None, "") and not any(
+            part for part in (self.entities, self.labels) if part is not MISSING
+        )
 
 
 def single_class(classes: Iterable[Any]) -> Any:
@@ -92,6 +100,18 @@ def only_name(names: Iterable[str], named: str | None, kind: str) -> str | None:
     return candidates[0] if candidates else None
 
 
+def saying_something(
+    annotations: Sequence[T], rules: AnnotationRules, says_nothing: Callable[[T], bool]
+) -> Sequence[T]:
+    """Return the annotations without those that say nothing, where the first or latest of them counts.
+
+    Under the rule `reject`, a person who left the class open differs from one who chose a class.
+    """
+    if rules.disagreement == "reject":
+        return annotations
+    return [one for one in annotations if not says_nothing(one)] or annotations
+
+
 def agreed(annotations: Sequence[tuple[datetime | None, T]], rules: AnnotationRules) -> T:
     """Return the annotation of several people that counts, each given with its time, if the tool says it.
 
@@ -108,9 +128,15 @@ def agreed(annotations: Sequence[tuple[datetime | None, T]], rules: AnnotationRu
 
 def _shown(annotation: Any) -> Any:
     """Return an annotation without the parts that the recipe does not read."""
+    if annotation is None:
+        return NOTHING
+    if isinstance(annotation, AnnotatedRow):
+        annotation = (annotation.label, annotation.entities, annotation.labels)
     if not isinstance(annotation, tuple):
         return annotation
     parts = [part for part in annotation if part is not MISSING and part is not None]
+    if not parts:
+        return NOTHING
     return parts[0] if len(parts) == 1 else parts
 
 

@@ -25,13 +25,13 @@ def time_of(values: Mapping[str, Any]) -> datetime | None:
 
 
 def last_of_each_person(
-    annotations: Iterable[T], person: Callable[[T], str | None], time: Callable[[T], datetime | None]
+    annotations: Iterable[T], person: Callable[[T], Hashable | None], time: Callable[[T], datetime | None]
 ) -> list[T]:
     """Return the last annotation of each person, in the order of their first ones; those of nobody in particular stay.
 
     Args:
         annotations: annotations of one text.
-        person: returns who made an annotation.
+        person: returns who made an annotation; it may tell decisions of a person apart that do not replace each other.
         time: returns when it was made; of two without a time, or of the same time, the later in order is the last.
     """
     latest: dict[Hashable, T] = {}

@@ -11,6 +11,7 @@ from assay.corpus.documents.annotators.annotated_row import (
     agreed,
     check_relations,
     only_name,
+    saying_something,
     several_labels,
     single_class,
 )
@@ -53,13 +54,14 @@ def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
         text = get_path(document, needs.fields.text)
     submitted = [item for item in _objects(_annotations(document)) if not is_taken_back(item)]
     annotations = [
-        (time_of(item), _annotation(_results(item), needs))
+        (time_of(item), _annotation(text, _results(item), needs))
         for item in last_of_each_person(submitted, lambda one: person_of(one.get("completed_by")), time_of)
     ]
     if not annotations:
         return None
-    label, entities, labels = agreed(annotations, needs.rules)
-    return AnnotatedRow(text, label, entities, labels)
+    if needs.label:
+        annotations = saying_something(annotations, needs.rules, lambda one: one[1].says_nothing)
+    return agreed(annotations, needs.rules)
 
 
 def _annotations(document: Values) -> Any:
@@ -88,11 +90,12 @@ def is_taken_back(annotation: Values) -> bool:
     return bool(annotation.get("was_cancelled") or annotation.get("skipped"))
 
 
-def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any, Any]:
-    """Return class, entities and labels of one annotation."""
+def _annotation(text: Any, results: Sequence[Values], needs: Needs) -> AnnotatedRow:
+    """Return the row of one annotation."""
     if needs.entities:
         check_relations([item for item in results if item.get("type") == "relation"], needs.rules)
-    return (
+    return AnnotatedRow(
+        text,
         single_class(_chosen(results, needs.fields.label)) if needs.label else MISSING,
         _entities(results, needs) if needs.entities else MISSING,
         several_labels(_chosen(results, needs.labels_field)) if needs.labels else MISSING,

@@ -1,7 +1,7 @@
 """Annotations of one text by several people, which some tools export as documents of their own."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from assay.corpus.documents.annotators.annotated_row import Values
@@ -9,7 +9,7 @@ from assay.corpus.documents.annotators.authorship import last_of_each_person
 from assay.corpus.documents.annotators.decisions import decided_at, decided_by
 from assay.corpus.documents.annotators.doccano import text_of
 from assay.corpus.documents.annotators.label_studio import is_full_task, stored_task
-from assay.corpus.documents.fields import AnnotationRules
+from assay.corpus.documents.fields import AnnotationRules, Fields
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import get_path
 
@@ -19,24 +19,25 @@ Item = Document | InvalidRow
 BY_PERSON = ("label_studio", "prodigy", "doccano")
 
 
-def joined(read: Callable[[], Iterable[Item]], tool: str, text: str) -> Iterator[Item]:
+def joined(read: Callable[[], Iterable[Item]], tool: str, fields: Fields) -> Iterator[Item]:
     """Yield documents, of which those about one text are one: the first, with the others of them.
 
-    Memory holds a number per text, and the documents of texts that not all people have been read of. A document that a
-    database receives between the two readings may come on its own.
+    Documents of different splits stay apart: a published test row is no other person's view of a training row. Memory
+    holds a number per text, and the documents that wait for other people: where each has a file, all of the first. A
+    document that a database receives between the two readings may come on its own.
 
     Args:
         read: reads the documents from their start; it is called twice for tools that export a document per person.
         tool: format of the documents; those of most formats are yielded as they are.
-        text: field of the text.
+        fields: names of the fields; those of text and split say which documents belong together.
     """
     if tool not in BY_PERSON:
         yield from read()
         return
-    counts = _documents_of_several(read, tool, text)
+    counts = _documents_of_several(read, tool, fields)
     waiting: dict[int, list[Document]] = {}
     for item in read():
-        key = _key(item, tool, text)
+        key = _key(item, tool, fields)
         if key is None or key not in counts or isinstance(item, InvalidRow):
             yield item
             continue
@@ -47,14 +48,22 @@ def joined(read: Callable[[], Iterable[Item]], tool: str, text: str) -> Iterator
     yield from map(_as_one, waiting.values())  # of which a database has lost some since they were counted
 
 
-def by_person(documents: Sequence[Values], rules: AnnotationRules) -> list[Values]:
-    """Return the last document of each person, in the order of their first ones; those of nobody in particular stay."""
-    return last_of_each_person(documents, lambda one: decided_by(one, rules), lambda one: decided_at(one, rules))
+def by_person(documents: Sequence[Values], tool: str, rules: AnnotationRules) -> list[Values]:
+    """Return the last document of each person, in the order of their first ones; those of nobody in particular stay.
+
+    Prodigy may ask a person several questions about a text: the last document of each question is returned.
+    """
+
+    def decision(document: Values) -> Hashable | None:
+        person = decided_by(document, rules)
+        return None if person is None else (person, _question(document) if tool == "prodigy" else None)
+
+    return last_of_each_person(documents, decision, lambda one: decided_at(one, rules))
 
 
-def _documents_of_several(read: Callable[[], Iterable[Item]], tool: str, text: str) -> dict[int, int]:
+def _documents_of_several(read: Callable[[], Iterable[Item]], tool: str, fields: Fields) -> dict[int, int]:
     """Return the number of documents about each text that has several."""
-    counts = Counter(_key(item, tool, text) for item in read())
+    counts = Counter(_key(item, tool, fields) for item in read())
     return {key: count for key, count in counts.items() if key is not None and count > 1}
 
 
@@ -63,16 +72,23 @@ def _as_one(documents: Sequence[Document]) -> Document:
     return replace(first, others=tuple(document.values for document in others))
 
 
-def _key(item: Item, tool: str, text: str) -> int | None:
+def _question(document: Values) -> str:
+    """Return what Prodigy asked about the text: the number of the task, or the label of a binary question."""
+    name = document.get("_task_hash")
+    return repr(document.get("label") if name is None else name)
+
+
+def _key(item: Item, tool: str, fields: Fields) -> int | None:
     """Return a number that documents about one text have in common; None for a document that stands alone."""
     if isinstance(item, InvalidRow) or item.filtered:
         return None
     values = item.values
     name = values.get("_input_hash") if tool == "prodigy" else values.get("id")
-    content = text_of(values, text) if tool == "doccano" else get_path(values, text)
+    content = text_of(values, fields.text) if tool == "doccano" else get_path(values, fields.text)
     if tool == "label_studio" and is_full_task(values):
         task = stored_task(values) or {}
-        name, content = task.get("id"), get_path(task, f"data.{text}")
+        name, content = task.get("id"), get_path(task, f"data.{fields.text}")
     if name is None:
         return None
-    return hash((repr(name), repr(content)))
+    split = get_path(values, fields.split) if fields.split else item.split_name
+    return hash((repr(name), repr(content), repr(split)))

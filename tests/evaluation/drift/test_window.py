@@ -302,6 +302,27 @@ def test_window_counts_a_text_once_that_several_people_annotated(reading: Readin
     assert ([one.gold for one in statistics.predictions], counts.seen) == ([None], 1)
 
 
+@pytest.mark.parametrize(
+    ("source", "rows"),
+    [
+        ({"fields": {"label": "label"}}, [{"text": "good Acme", "label": value} for value in ("up", "", "NA", None)]),
+        ({"format": "doccano"}, [{"text": "good Acme", "label": label} for label in (["up"], [], ["NA"], [])]),
+        ({"format": "parse"}, [{"Parse": [{"Text": "good", "sentiment": one} for one in ("up", "", "NA", None)]}]),
+    ],
+)
+def test_window_keeps_rows_whose_class_means_none(
+    reading: Reading, tmp_path: Path, source: dict[str, Any], rows: list[dict[str, Any]]
+) -> None:
+    source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "no_label": ["NA"], **source}
+    recipe = Recipe.model_validate(recipe_values(source=source))
+    window = Window(address=write(tmp_path / "in.jsonl", *rows))
+
+    statistics, counts = read_window(window, recipe, reading.engine, reading.embedder)
+
+    assert [one.gold for one in statistics.predictions] == ["up", None, None, None]
+    assert (counts.seen, counts.unreadable) == (4, 0)
+
+
 def test_window_clusters_rows_of_one_request_or_group(reading: Reading, tmp_path: Path) -> None:
     own = reading.engine.digest
     names = ["r/0", "r/1", "s", "t"]

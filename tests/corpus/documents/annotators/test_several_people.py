@@ -1,6 +1,7 @@
 """Exports in which each person who annotated a text has a document."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 
 from assay.corpus.documents.annotators.several_people import by_person, joined
 from assay.corpus.documents.chunk import ChunkReader
-from assay.corpus.documents.fields import AnnotationRules
+from assay.corpus.documents.fields import AnnotationRules, DocumentFormat, Fields
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.example import Example, from_batch
 from assay.recipes.source_section import FilesSource
 from assay.runs.source_access import open_source
+from tests.corpus.documents.reading import labels_of, reject_of
 
 TEXTS = ("Globex buys land", "Initech sells land")
 
@@ -29,13 +31,13 @@ def storage(person: str, day: int, text: str, label: str) -> dict[str, Any]:
     """Return an annotation with its task, as Label Studio writes it to a cloud storage."""
     choice = {"type": "choices", "from_name": "label", "to_name": "text", "value": {"choices": [label]}}
     task = {"id": TEXTS.index(text), "data": {"text": text}}
-    return {"id": day, "task": task, "result": [choice], "completed_by": {"email": person},
+    return {"id": day, "task": task, "result": [choice] if label else [], "completed_by": {"email": person},
             "updated_at": f"2026-01-0{day}T00:00:00Z"}  # fmt: skip
 
 
 def prodigy(person: str, day: int, text: str, label: str) -> dict[str, Any]:
-    hashes = {"_input_hash": -7 - TEXTS.index(text), "_task_hash": day}
-    decision = {"accept": [label], "answer": "accept", "_timestamp": 1767225600 + day}
+    hashes = {"_input_hash": -7 - TEXTS.index(text), "_task_hash": -9 - TEXTS.index(text)}
+    decision = {"accept": [label] if label else [], "answer": "accept", "_timestamp": 1767225600 + day}
     return {"text": text, **hashes, **decision, "_view_id": "choice", "_annotator_id": person}
 
 
@@ -47,7 +49,9 @@ def doccano(person: str, day: int, text: str, label: str) -> dict[str, Any]:
 WRITE = {"label_studio": label_studio, "storage": storage, "prodigy": prodigy, "doccano": doccano}
 
 
-def read(folder: Path, tool: str, *by: tuple[str, int, str, str], **rules: str) -> tuple[list[Example], list[str]]:
+def read(
+    folder: Path, tool: str, *by: tuple[str, int, str, str], no_label: Sequence[str] = (), **rules: str
+) -> tuple[list[Example], list[str]]:
     """Write what people have annotated, for doccano a file for each, and read it as a recipe does."""
     files: dict[str, list[str]] = {}
     for person, day, text, label in by:
@@ -64,6 +68,7 @@ def read(folder: Path, tool: str, *by: tuple[str, int, str, str], **rules: str) 
             "format": "label_studio" if tool == "storage" else tool,
             "fields": fields,
             "annotations": rules,
+            "no_label": list(no_label),
         }
     )
     chunk = ChunkReader(source, needs_label=True, needs_entities=False).read(open_source(source, []))
@@ -98,9 +103,10 @@ def test_a_person_who_annotates_a_text_again_agrees_with_the_last_decision(tmp_p
     assert ([row.label for row in rows], rejects) == (["buy"], [])
 
 
-def test_by_person_keeps_documents_of_nobody_in_particular() -> None:
+@pytest.mark.parametrize("tool", ["label_studio", "prodigy"])
+def test_by_person_keeps_documents_of_nobody_in_particular(tool: str) -> None:
     documents = [{"text": "a"}, {"text": "a"}]
-    assert by_person(documents, AnnotationRules()) == documents
+    assert by_person(documents, tool, AnnotationRules()) == documents
 
 
 @pytest.mark.parametrize(
@@ -128,7 +134,7 @@ def test_by_person_keeps_documents_of_nobody_in_particular() -> None:
 )
 def test_joined_leaves_documents_of_their_own(tool: str, values: list[dict[str, Any]]) -> None:
     documents = [Document(str(number), one) for number, one in enumerate(values)]
-    assert list(joined(lambda: documents, tool, "text")) == documents
+    assert list(joined(lambda: documents, tool, Fields())) == documents
 
 
 def test_joined_yields_every_document_of_a_database_that_changes_while_it_is_read() -> None:
@@ -137,7 +143,7 @@ def test_joined_yields_every_document_of_a_database_that_changes_while_it_is_rea
     )
     readings = iter([[first, second, third], [first, third, fourth]])
 
-    assert list(joined(lambda: next(readings), "doccano", "text")) == [third, fourth, first]
+    assert list(joined(lambda: next(readings), "doccano", Fields())) == [third, fourth, first]
 
 
 def test_joined_keeps_the_place_of_the_first_and_passes_on_what_is_no_document() -> None:
@@ -145,8 +151,101 @@ def test_joined_keeps_the_place_of_the_first_and_passes_on_what_is_no_document()
     invalid, left_out = InvalidRow("x:2", "not valid JSON", None), Document("x:3", same, filtered=True)
     first, second = Document("x:1", same, "train"), Document("y:1", {**same, "label": []}, "train")
     items: list[Document | InvalidRow] = [first, invalid, left_out, second]
-    assert list(joined(lambda: items, "doccano", "text")) == [
+    assert list(joined(lambda: items, "doccano", Fields())) == [
         invalid,
         left_out,
         Document("x:1", same, "train", others=({**same, "label": []},)),
     ]
+
+
+def binary(label: str, answer: str, person: str = "anna", **more: Any) -> dict[str, Any]:
+    """Return an answer to a question of `textcat.teach`, which asks about one class of a text."""
+    hashes = {"_input_hash": 1, "_task_hash": hash(label)}
+    asked = {"text": "a", "label": label, "_view_id": "classification", "_annotator_id": person}
+    return {**asked, **hashes, "answer": answer, **more}
+
+
+def read_binary(folder: Path, *answers: dict[str, Any], **rules: str) -> tuple[list[str | None], list[str]]:
+    path = folder / "answers.jsonl"
+    path.write_text("".join(json.dumps(answer) + "\n" for answer in answers), encoding="utf-8")
+    values = {"kind": "files", "paths": {str(path): "all"}, "format": "prodigy", "annotations": rules}
+    source = FilesSource.model_validate(values)
+    chunk = ChunkReader(source, needs_label=True, needs_entities=False).read(open_source(source, []))
+    rejects = [json.loads(line)["reason"] for line in chunk.reject_lines]
+    return [row.label for row in from_batch(chunk.batch)], rejects
+
+
+@pytest.mark.parametrize("without", [(), ("_task_hash",)])
+def test_answers_to_several_questions_about_a_text_do_not_replace_each_other(
+    tmp_path: Path, without: tuple[str, ...]
+) -> None:
+    def answers(*of: tuple[str, str]) -> list[dict[str, Any]]:
+        documents = [binary(label, answer, _timestamp=at) for at, (label, answer) in enumerate(of, start=1)]
+        return [{key: value for key, value in one.items() if key not in without} for one in documents]
+
+    yes, no = ("sport", "accept"), ("money", "reject")
+    assert read_binary(tmp_path, *answers(yes, no)) == (["sport"], [])
+    assert read_binary(tmp_path, *answers(no, yes)) == (["sport"], [])
+    both = answers(yes, ("money", "accept"))
+    assert read_binary(tmp_path, *both) == ([], ["annotators disagree: ['sport', 'money']"])
+    assert read_binary(tmp_path, *answers(yes, ("sport", "reject"))) == ([], [])  # the last answer to one question
+
+
+def test_documents_of_different_splits_are_not_one_text(tmp_path: Path) -> None:
+    lines = json.dumps({"id": 1, "text": "a", "label": ["x"]}) + "\n"
+    paths = {}
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+        paths[str(tmp_path / f"{split}.jsonl")] = split
+    source = FilesSource.model_validate({"kind": "files", "paths": paths, "format": "doccano"})
+
+    chunk = ChunkReader(source, needs_label=True, needs_entities=False).read(open_source(source, []))
+    assert sorted(str(row.split) for row in from_batch(chunk.batch)) == ["test", "train"]
+
+    documents = [Document(split, {"id": 1, "text": "a", "part": split}) for split in ("train", "test")]
+    assert list(joined(lambda: documents, "doccano", Fields(split="part"))) == documents
+
+
+@pytest.mark.parametrize("tool", ["label_studio", "storage", "prodigy"])
+def test_a_class_that_one_person_left_open_does_not_discard_that_of_another(tmp_path: Path, tool: str) -> None:
+    buys, _ = TEXTS
+    chosen, left_open = ("anna", 1, buys, "buy"), ("ben", 2, buys, "")
+
+    for by in ([chosen, left_open], [left_open, chosen]):
+        rows, [reason] = read(tmp_path, tool, *by, no_label=[""])
+        assert (rows, reason.partition(":")[0], "(none)" in reason) == ([], "annotators disagree", True)
+        for rule in ("first", "latest"):
+            rows, rejects = read(tmp_path, tool, *by, no_label=[""], disagreement=rule)
+            assert ([row.label for row in rows], rejects) == (["buy"], [])
+    assert read(tmp_path, tool, left_open, ("anna", 1, buys, ""), no_label=[""]) == ([], [])
+
+
+def test_a_class_that_means_none_is_a_choice_like_any_other(tmp_path: Path) -> None:
+    buys, _ = TEXTS
+    by = (("anna", 1, buys, "buy"), ("ben", 2, buys, "NA"))
+
+    assert read(tmp_path, "prodigy", *by, no_label=["NA"]) == ([], ["annotators disagree: ['buy', '(none)']"])
+    assert read(tmp_path, "prodigy", *by, no_label=["NA"], disagreement="latest") == ([], [])
+    [row], _ = read(tmp_path, "prodigy", *by, no_label=["NA"], disagreement="first")
+    assert row.label == "buy"
+
+
+@pytest.mark.parametrize("rule", ["first", "latest"])
+def test_texts_without_a_class_are_counted_once(rule: str) -> None:
+    shown = {"id": 1, "text": "a", "annotation_id": 1, "lead_time": 1.5, "label": ""}
+    source = {"format": "label_studio", "fields": {"label": "label"}, "no_label": [""]}
+    form = DocumentFormat.model_validate({**source, "annotations": {"disagreement": rule}})
+    document = Document("1", {**shown, "annotator": "anna"}, others=({**shown, "annotator": "ben"},))
+
+    assert ChunkReader(form, needs_label=True, needs_entities=False).read([document]).counts.no_label == 1
+
+
+def test_full_tasks_pass_over_people_who_left_the_class_open() -> None:
+    choice = {"type": "choices", "from_name": "tone", "value": {"choices": ["good"]}}
+    annotations = [{"completed_by": 1, "result": []}, {"completed_by": 2, "result": [choice]}]
+    task = {"id": 1, "data": {"text": "a"}, "annotations": annotations}
+    source = {"format": "label_studio", "no_label": [""]}
+
+    assert reject_of(source, task, label=True) == "annotators disagree: ['(none)', 'good']"
+    for rule in ("first", "latest"):
+        assert labels_of({**source, "annotations": {"disagreement": rule}}, task) == ["good"]
