@@ -17,6 +17,8 @@ SUFFIXES = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".bioes")
 TOKEN_NAMES = ("token", "tokens", "word", "words", "form")
 # Number of a word in CoNLL-U, of several words that are one token, or of a word that is left out.
 UNIVERSAL_ID, UNIVERSAL_WIDTH = re.compile(r"\d{1,9}([-.]\d{1,9})?"), 10
+# Between sentences, and at the start of one, which may have comments.
+BLANK_LINE, FIRST_WORD = re.compile(r"\n[ \t\r]*\n"), re.compile(r"#|[01]([-.]\d+)?\s")
 # Attribute of the tags where the settings do not name it.
 UNKNOWN = ""
 NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
@@ -51,7 +53,7 @@ def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: 
         rows = [row[:-1] for row in rows]
     has_header = _has_header(rows, text)
     rows = rows[1:] if has_header else rows
-    is_universal = _are_universal(rows) or (width == UNIVERSAL_WIDTH and ".conllu" in path.name.lower())
+    is_universal = _are_universal(rows, text) or (width == UNIVERSAL_WIDTH and ".conllu" in path.name.lower())
     if not settings.columns and is_universal and not _are_tags(rows, -1):
         return ConllLayout(width=width, columns={}, tabs=tabs, attribute=settings.tag_attribute or UNKNOWN)
     if not required and not _shows_tags(rows):
@@ -105,11 +107,21 @@ def _has_header(rows: Sequence[Sequence[str]], text: str) -> bool:
     )
 
 
-def _are_universal(rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether rows are words of CoNLL-U: ten columns: a number, a word, and a head as the seventh."""
+def _are_universal(rows: Sequence[Sequence[str]], text: str) -> bool:
+    """Return whether rows are words of CoNLL-U: ten columns: a number, a word, a head as the seventh, and attributes.
+
+    A table may have such columns, too, but no sentences: the first word of each is 0 or 1.
+    """
     if len(rows[0]) != UNIVERSAL_WIDTH or all(NUMBER.fullmatch(row[1]) for row in rows):
         return False
-    return all(UNIVERSAL_ID.fullmatch(row[0]) and (row[6] == "_" or row[6].isdecimal()) for row in rows)
+    with_attributes = sum(row[-1].strip() in ("", "_") or "=" in row[-1] for row in rows)
+    if with_attributes < NEARLY_ALL * len(rows) or not all(map(_is_word, rows)):
+        return False
+    return all(FIRST_WORD.match(part.lstrip()) for part in BLANK_LINE.split(text) if part.strip())
+
+
+def _is_word(row: Sequence[str]) -> bool:
+    return UNIVERSAL_ID.fullmatch(row[0]) is not None and (row[6] == "_" or row[6].isdecimal())
 
 
 def _index(path: Path, name: str, number: int, width: int) -> int:

@@ -157,3 +157,34 @@ def test_recognise_conll_leaves_the_attribute_of_universal_dependencies_open() -
     columns = recognise(UNIVERSAL, required=True, tokens=2)  # those of the user count
     assert columns is not None
     assert columns.columns == {"tokens": 1}
+
+
+def ten_columns(number: int, last: str) -> str:
+    return "\t".join([str(number), f"a text of row {number}", *"axyz", str(number % 5), *"qr", last]) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(ten_columns(number, "u") for number in range(60)),  # a last column without attributes
+        "".join(ten_columns(number, "_") for number in range(7, 60)),  # numbers that begin elsewhere
+        "".join(ten_columns(number, "a=b") + "\n" * (number % 9 == 0) for number in range(60)),  # and go on
+    ],
+)
+def test_recognise_conll_takes_no_table_of_ten_columns_for_universal_dependencies(text: str) -> None:
+    assert recognise(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        UNIVERSAL.partition("\n")[2],
+        f"{UNIVERSAL}\n{UNIVERSAL}",
+        f"{UNIVERSAL}\r\n{UNIVERSAL}".replace("\n", "\r\n"),
+        "".join(ten_columns(number % 7, "SpaceAfter=No") + "\n" * (number % 7 == 6) for number in range(60)),
+    ],
+)
+def test_recognise_conll_knows_universal_dependencies_by_its_sentences(text: str) -> None:
+    layout = recognise(text)
+    assert layout is not None
+    assert layout.attribute == UNKNOWN

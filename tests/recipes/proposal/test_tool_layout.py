@@ -293,9 +293,9 @@ def test_tool_layout_names_the_columns_that_exist(role: str) -> None:
 
     with pytest.raises(
         AssayError,
-        match=rf"^--set source\.fields\.{role}=creatd: no document .* fields are id, .*; did you mean 'created'",
+        match=rf"^--set source\.fields\.{role}=made: no document .* fields are id, .*created",
     ):
-        find_layout(documents, chosen("creatd"))
+        find_layout(documents, chosen("made"))
     for name in ("created", "annotations.0.created_at"):  # a list may hold it
         assert getattr(find_layout(documents, chosen(name)).format.fields, role) == name
 
