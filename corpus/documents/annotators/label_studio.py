@@ -201,7 +201,7 @@ def _is_spans(value: Any) -> bool:
 
 
 def _decoded(value: Any) -> Any:
-    """Return the value of a cell: CSV holds lists and objects as JSON."""
+    """Return the value of a cell: CSV holds lists and objects as JSON, the hub objects that differ in their members."""
     if isinstance(value, str) and value[:1] in ("[", "{"):
         try:
             return json.loads(value)
@@ -215,7 +215,7 @@ def _results(annotation: Values) -> list[Values]:
 
 
 def _value(result: Values) -> Values:
-    value = result.get("value")
+    value = _decoded(result.get("value"))
     return value if isinstance(value, dict) else {}
 
 

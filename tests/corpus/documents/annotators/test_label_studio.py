@@ -370,3 +370,12 @@ def test_read_task_reads_choices_and_spans_of_arrow() -> None:
     assert "start" in documents[0]["annotations"][0]["result"][2]["value"]
     assert labels_of(SOURCE, *documents) == labels_of(SOURCE, TASK) == ["good"]
     assert entities_of(SOURCE, *documents) == entities_of(SOURCE, TASK)
+
+
+def test_read_task_reads_values_that_the_hub_holds_as_json() -> None:
+    as_text = copy.deepcopy(TASK)
+    for result in as_text["annotations"][0]["result"]:
+        result["value"] = json.dumps(result["value"])
+
+    assert labels_of(SOURCE, as_text) == ["good"]
+    assert entities_of(SOURCE, as_text) == entities_of(SOURCE, TASK)
