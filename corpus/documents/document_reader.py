@@ -220,7 +220,7 @@ class DocumentReader:
         if not found:
             return []
         if self._needs_label:
-            found = list(saying_something(found, rules, lambda one: one[1].says_nothing))
+            found = saying_something(found, rules, lambda one: one[1].says_nothing)
         text = plain_text(found[0][1].text, self._document_format.fields.text)
         decisions = [(decided_at(values, rules), self._parts(text, row)) for values, row in found]
         decided = agreed(decisions, rules)

@@ -38,6 +38,15 @@ class UnreadableError(ValueError):
         super().__init__(kind if detail is None else f"{kind}: {_show(detail)}")
 
 
+def first_of(document: Mapping[str, Any], *names: str) -> Any:
+    """Return the value of the first field that has one; null or MISSING where none has.
+
+    Arrow gives each object the fields of all others, null where the object has none of its own.
+    """
+    values = [value for name in names if (value := get_path(document, name)) is not MISSING]
+    return next((value for value in values if value is not None), None if values else MISSING)
+
+
 def get_path(values: Mapping[str, Any], name: str) -> Any:
     """Return a field; a dotted name that is not a field reaches into nested objects, and into lists by number."""
     if name in values:

@@ -100,9 +100,7 @@ def only_name(names: Iterable[str], named: str | None, kind: str) -> str | None:
     return candidates[0] if candidates else None
 
 
-def saying_something(
-    annotations: Sequence[T], rules: AnnotationRules, says_nothing: Callable[[T], bool]
-) -> Sequence[T]:
+def saying_something(annotations: list[T], rules: AnnotationRules, says_nothing: Callable[[T], bool]) -> list[T]:
     """Return the annotations without those that say nothing, where the first or latest of them counts.
 
     Under the rule `reject`, a person who left the class open differs from one who chose a class.

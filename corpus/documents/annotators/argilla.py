@@ -54,7 +54,8 @@ def submitted_responses(document: Values) -> Responses:
         questions: Responses = {}
         for user in responses:
             for name, value in (user.get("values") or {}).items() if _is_submitted(user.get("status")) else ():
-                questions.setdefault(name, []).append(value["value"] if isinstance(value, Mapping) else value)
+                if value is not None:  # Arrow names the questions that the user left open, too
+                    questions.setdefault(name, []).append(value["value"] if isinstance(value, Mapping) else value)
         return questions
     columns = responses if isinstance(responses, Mapping) else _questions_in_columns(document)
     if columns:

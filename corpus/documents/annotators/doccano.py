@@ -12,7 +12,7 @@ from assay.corpus.documents.annotators.annotated_row import (
     single_class,
     triples,
 )
-from assay.corpus.documents.values import MISSING, get_path
+from assay.corpus.documents.values import MISSING, first_of
 
 TEXTS = ("text", "data")
 LABELS = ("label", "labels")
@@ -62,7 +62,7 @@ def read_doccano(document: Values, needs: Needs) -> AnnotatedRow | None:
 
 def text_of(document: Values, name: str) -> Any:
     """Return the text of a document, which some versions of doccano name `data`."""
-    return _first(document, name, "data")
+    return first_of(document, name, "data")
 
 
 def _class(document: Values, needs: Needs) -> Any:
@@ -77,22 +77,18 @@ def _labels(document: Values, needs: Needs) -> Any:
 
 def _names(document: Values, field: str | None) -> Any:
     """Return the list of classes, without the spans that other projects keep under the same name."""
-    labels = _first(document, *(("cats", *LABELS) if field is None else (field,)))
+    labels = first_of(document, *(("cats", *LABELS) if field is None else (field,)))
     return [item for item in labels if not isinstance(item, list | dict)] if isinstance(labels, list) else labels
 
 
 def _entities(document: Values, needs: Needs) -> Any:
     names = ("entities", *LABELS) if needs.fields.entities is None else (needs.fields.entities,)
-    items = _first(document, *names)
+    items = first_of(document, *names)
     if not isinstance(items, list):
         return items
     return triples([_renamed(item) if isinstance(item, dict) else item for item in items])
 
 
 def _renamed(item: Values) -> Values:
-    start, end = (item[name] if name in item else item.get(name.removesuffix("_offset")) for name in OFFSETS)
+    start, end = (first_of(item, name, name.removesuffix("_offset")) for name in OFFSETS)
     return {"start": start, "end": end, "label": item.get("label")}
-
-
-def _first(document: Values, *names: str) -> Any:
-    return next((value for name in names if (value := get_path(document, name)) is not MISSING), MISSING)

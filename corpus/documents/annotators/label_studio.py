@@ -16,7 +16,7 @@ from assay.corpus.documents.annotators.annotated_row import (
     single_class,
 )
 from assay.corpus.documents.annotators.authorship import last_of_each_person, person_of, time_of
-from assay.corpus.documents.values import MISSING, UnreadableError, get_path
+from assay.corpus.documents.values import MISSING, UnreadableError, first_of, get_path
 
 # Spans of HTML and of dialogues count offsets in an element, not in the text.
 OTHER_SPANS = ("hypertextlabels", "paragraphlabels")
@@ -71,7 +71,8 @@ def _annotations(document: Values) -> Any:
     """
     if stored_task(document) is not None:
         return [document]
-    return next((document[name] for name in ("annotations", "completions") if name in document), MISSING)
+    annotations = first_of(document, "annotations", "completions")
+    return [] if annotations is None else annotations
 
 
 def stored_task(document: Values) -> Values | None:
@@ -104,7 +105,7 @@ def _annotation(text: Any, results: Sequence[Values], needs: Needs) -> Annotated
 
 def _chosen(results: Sequence[Values], control: str | None) -> Iterator[Any]:
     """Yield what was chosen for the text; choices for regions, which have a start, are not for it."""
-    of_text = [item for item in results if "start" not in _value(item)]
+    of_text = [item for item in results if _value(item).get("start") is None]
     choices = [item for item in of_text if item.get("type") in CHOICES]
     if control is not None or not choices:
         choices += [item for item in of_text if item.get("type") in NUMBERS]
@@ -118,7 +119,7 @@ def _chosen(results: Sequence[Values], control: str | None) -> Iterator[Any]:
 
 def _control(result: Values) -> str:
     """Return the control of a result; SDKs that follow JavaScript write it as fromName."""
-    return str(result.get("from_name", result.get("fromName")))
+    return str(first_of(result, "from_name", "fromName"))
 
 
 def _entities(results: Sequence[Values], needs: Needs) -> list[Values]:
@@ -200,7 +201,7 @@ def _is_spans(value: Any) -> bool:
 
 
 def _decoded(value: Any) -> Any:
-    """Return the value of a cell: CSV holds lists and objects as JSON."""
+    """Return the value of a cell: CSV holds lists and objects as JSON, the hub objects that differ in their members."""
     if isinstance(value, str) and value[:1] in ("[", "{"):
         try:
             return json.loads(value)
@@ -214,7 +215,7 @@ def _results(annotation: Values) -> list[Values]:
 
 
 def _value(result: Values) -> Values:
-    value = result.get("value")
+    value = _decoded(result.get("value"))
     return value if isinstance(value, dict) else {}
 
 

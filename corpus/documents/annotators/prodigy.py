@@ -54,7 +54,7 @@ def _labels(document: Values, needs: Needs) -> Any:
     """Return the chosen options. A question that was accepted is about one label, and says nothing about the others."""
     name = needs.labels_field
     chosen = document.get("accept", MISSING) if name is None else get_path(document, name)
-    if chosen is MISSING and "label" in document:
+    if chosen in (MISSING, None) and document.get("label") is not None:
         raise UnreadableError("answer is about a single label", document["label"])
     return several_labels(chosen) if isinstance(chosen, list) else chosen
 

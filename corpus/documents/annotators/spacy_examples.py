@@ -12,7 +12,7 @@ from assay.corpus.documents.annotators.annotated_row import (
     single_class,
     triples,
 )
-from assay.corpus.documents.values import MISSING, get_path
+from assay.corpus.documents.values import MISSING, first_of, get_path
 
 CERTAIN = 0.5  # a class with a higher score counts
 
@@ -63,7 +63,7 @@ def _labels(annotations: Values, needs: Needs) -> Any:
     cats = get_path(annotations, needs.labels_field or "cats")
     if not isinstance(cats, Mapping):
         return cats
-    return several_labels(_certain(cats)) if cats else None
+    return several_labels(_certain(cats)) if any(score is not None for score in cats.values()) else None
 
 
 def _certain(cats: Values) -> list[str]:
@@ -72,4 +72,4 @@ def _certain(cats: Values) -> list[str]:
 
 def _entities(annotations: Values, needs: Needs) -> Any:
     names = ("entities", "ents") if needs.fields.entities is None else (needs.fields.entities,)
-    return triples(next((value for name in names if (value := get_path(annotations, name)) is not MISSING), MISSING))
+    return triples(first_of(annotations, *names))

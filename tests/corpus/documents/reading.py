@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from assay.corpus.documents.chunk import ChunkReader
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.fields import DocumentFormat
@@ -10,6 +12,12 @@ from assay.corpus.documents.raw_document import Document
 from assay.corpus.example import Example
 
 Values = Mapping[str, Any]
+
+
+def as_arrow(*documents: Values) -> list[Values]:
+    """Return documents as Parquet and the hub hold them: each has the members of all others, null where absent."""
+    values: list[Values] = pa.array(list(documents)).to_pylist()
+    return values
 
 
 def rows_of(source: Mapping[str, Any], *documents: Values, label: bool = False) -> list[Example]:

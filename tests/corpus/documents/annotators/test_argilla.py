@@ -3,7 +3,15 @@ from typing import Any
 import pytest
 
 from assay.corpus.documents.annotators.argilla import is_argilla
-from tests.corpus.documents.reading import counts_of, entities_of, label_sets_of, labels_of, reject_of, set_reject_of
+from tests.corpus.documents.reading import (
+    as_arrow,
+    counts_of,
+    entities_of,
+    label_sets_of,
+    labels_of,
+    reject_of,
+    set_reject_of,
+)
 
 SOURCE: dict[str, Any] = {"format": "argilla"}
 TEXT = "Globex buys land in Rome"
@@ -141,3 +149,12 @@ def test_read_argilla_knows_records_of_version_1_that_nobody_has_answered() -> N
     assert is_argilla(unanswered)
     assert counts_of(SOURCE, FEEDBACK, unanswered) == (1, 1, 0)
     assert labels_of(SOURCE, lists) == ["good"]
+
+
+def test_read_argilla_reads_responses_of_arrow() -> None:
+    def record(**answers: str) -> dict[str, Any]:
+        values = {name: {"value": value} for name, value in answers.items()}
+        responses = [{"user_id": USERS[0], "status": "submitted", "values": values}]
+        return {"fields": {"text": "Globex buys"}, "responses": responses}
+
+    assert labels_of(SOURCE, *as_arrow(record(tone="good"), record(topic="land"))) == ["good", "land"]

@@ -5,7 +5,7 @@ import pytest
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document
-from tests.corpus.documents.reading import entities_of, label_sets_of, labels_of, reject_of, set_reject_of
+from tests.corpus.documents.reading import as_arrow, entities_of, label_sets_of, labels_of, reject_of, set_reject_of
 
 SOURCE: dict[str, Any] = {"format": "doccano"}
 TEXT = "Globex buys land in Rome"
@@ -100,3 +100,14 @@ def test_read_doccano_leaves_out_documents_that_nobody_has_labelled() -> None:
     # Spans may be none on purpose, and so may be all labels of several.
     assert entities_of(SOURCE, {"text": TEXT, "label": []}) == [[]]
     assert label_sets_of(SOURCE, {"text": TEXT, "label": []}) == [()]
+
+
+def test_read_doccano_reads_documents_of_arrow() -> None:
+    spans = [
+        {"text": "Globex buys", "entities": [{"start_offset": 0, "end_offset": 6, "label": "ORG"}], "relations": []},
+        {"data": "Globex buys", "label": [{"start": 0, "end": 6, "label": "ORG"}]},
+    ]
+    classes = [{"text": "Globex buys", "cats": ["good"]}, {"data": "Globex buys", "label": ["good"]}]
+
+    assert entities_of(SOURCE, *as_arrow(*spans)) == [[("Globex", "ORG")]] * 2
+    assert labels_of(SOURCE, *as_arrow(*classes)) == ["good", "good"]

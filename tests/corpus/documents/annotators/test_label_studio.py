@@ -6,6 +6,7 @@ import pytest
 
 from assay.corpus.documents.annotators.label_studio import is_task
 from tests.corpus.documents.reading import (
+    as_arrow,
     counts_of,
     entities_of,
     label_sets_of,
@@ -360,3 +361,21 @@ def test_read_task_rejects_annotations_that_are_no_objects() -> None:
     broken = {**TASK, "annotations": ["good"]}
 
     assert reject_of(SOURCE, broken, label=True) == "annotations are not a list of objects: ['good']"
+
+
+def test_read_task_reads_choices_and_spans_of_arrow() -> None:
+    absent = {"id": 2, "data": TASK["data"], "annotations": None}
+    documents = as_arrow(TASK, absent)
+
+    assert "start" in documents[0]["annotations"][0]["result"][2]["value"]
+    assert labels_of(SOURCE, *documents) == labels_of(SOURCE, TASK) == ["good"]
+    assert entities_of(SOURCE, *documents) == entities_of(SOURCE, TASK)
+
+
+def test_read_task_reads_values_that_the_hub_holds_as_json() -> None:
+    as_text = copy.deepcopy(TASK)
+    for result in as_text["annotations"][0]["result"]:
+        result["value"] = json.dumps(result["value"])
+
+    assert labels_of(SOURCE, as_text) == ["good"]
+    assert entities_of(SOURCE, as_text) == entities_of(SOURCE, TASK)

@@ -2,7 +2,15 @@ from typing import Any
 
 import pytest
 
-from tests.corpus.documents.reading import counts_of, entities_of, label_sets_of, labels_of, reject_of, set_reject_of
+from tests.corpus.documents.reading import (
+    as_arrow,
+    counts_of,
+    entities_of,
+    label_sets_of,
+    labels_of,
+    reject_of,
+    set_reject_of,
+)
 
 SOURCE: dict[str, Any] = {"format": "prodigy"}
 # As `prodigy db-out` of version 1.15 writes an example of ner.manual.
@@ -81,3 +89,12 @@ def test_read_prodigy_reads_several_chosen_options() -> None:
     # An accepted question is about one label, and nobody has asked about the others.
     assert set_reject_of(SOURCE, question) == "answer is about a single label: GOOD"
     assert set_reject_of(SOURCE, EXAMPLE) == "labels is missing"
+
+
+def test_read_prodigy_reads_documents_of_arrow() -> None:
+    question = {"text": "Globex buys land", "label": "GOOD", "_view_id": "classification", "answer": "accept"}
+    choice, asked = as_arrow(CHOICE, question)
+
+    assert labels_of(SOURCE, choice, asked) == ["BAD", "GOOD"]
+    assert label_sets_of(SOURCE, choice) == [("BAD",)]
+    assert set_reject_of(SOURCE, asked) == "answer is about a single label: GOOD"

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.corpus.documents.reading import entities_of, label_sets_of, labels_of, reject_of, set_reject_of
+from tests.corpus.documents.reading import as_arrow, entities_of, label_sets_of, labels_of, reject_of, set_reject_of
 
 SOURCE: dict[str, Any] = {"format": "spacy"}
 TEXT = "Globex buys land in Rome"
@@ -50,3 +50,16 @@ def test_read_spacy_reads_the_classes_with_a_high_score() -> None:
 
     assert label_sets_of(SOURCE, *({**DOC, "cats": scores} for scores in cats)) == [("good", "new"), (), None]
     assert set_reject_of(SOURCE, {"text": TEXT, "entities": TRIPLES}) == "labels is missing"
+
+
+def test_read_spacy_reads_documents_of_arrow() -> None:
+    scored = {"text": "Globex buys", "cats": {"good": 1.0, "bad": 0.0}, "ents": []}
+    other = {"text": "Globex buys", "cats": {"worse": 1.0}, "ents": []}
+    unlabelled = {"text": "Globex buys", "cats": {}, "ents": []}
+    spans = [
+        {"text": "Globex buys", "ents": [{"start": 0, "end": 6, "label": "ORG"}]},
+        {"text": "Globex buys", "entities": [{"start": 0, "end": 6, "label": "ORG"}]},
+    ]
+
+    assert label_sets_of(SOURCE, *as_arrow(scored, other, unlabelled)) == [("good",), ("worse",), None]
+    assert entities_of(SOURCE, *as_arrow(*spans)) == [[("Globex", "ORG")]] * 2
