@@ -16,6 +16,10 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Read when the tables of the command line are first printed: the tests expect 80 columns without colours.
+os.environ["COLUMNS"] = "80"
+for colours in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
+    os.environ.pop(colours, None)
 
 # The same examples each time, and no deadline: a busy machine is no fault of the code.
 settings.register_profile("assay", deadline=None, derandomize=True)

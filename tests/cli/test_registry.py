@@ -106,7 +106,12 @@ def test_reproduce_exits_with_4_if_a_result_differs(
         mlflow_run="m",
         folder=tmp_path / "new",
     )
-    monkeypatch.setattr("assay.flows.local.run_reproduction", lambda *_: result)
+
+    def reproduce(model: str, store: Path) -> Reproduction:
+        assert (model, store) == ("models:/toy/1", tmp_path)
+        return result
+
+    monkeypatch.setattr("assay.flows.local.run_reproduction", reproduce)
     assert call(monkeypatch, "reproduce", "models:/toy/1", *["--json"] * as_json, "--store", tmp_path) == code
     printed = capsys.readouterr().out
     if as_json:

@@ -19,8 +19,12 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def deployable(prefect_server: None) -> Iterator[None]:
-    """Remove deployments, automations and pools after a test: the automations would look after runs of other tests."""
+def deployable(prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Remove deployments, automations and pools after a test: the automations would look after runs of other tests.
+
+    Commands of Prefect read no profile of the user.
+    """
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     yield
     with get_client(sync_client=True) as client:
         for deployment in client.read_deployments():

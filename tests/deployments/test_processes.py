@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -81,13 +82,16 @@ def program(path: Path, script: str) -> str:
 def test_local_stack_stops_the_other_server_if_one_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ends = program(tmp_path / "python", 'case "$*" in *prefect*) echo no database; exit 1;; esac; exec sleep 600')
+    script = 'case "$*" in *prefect*) echo no database; exit 1;; esac; echo $$ > "$0.pid"; exec sleep 600'
+    ends = program(tmp_path / "python", script)
     monkeypatch.setattr("assay.deployments.local_stack.sys.executable", ends)
     stack = LocalStack(tmp_path / "store", free_port(), free_port())
     with pytest.raises(AssayError, match=r"prefect has ended; .*prefect\.log: no database"):
         stack.up()
     assert stack.processes.log("mlflow").exists()
     assert stack.processes.running() == []
+    with suppress(psutil.NoSuchProcess):  # a child of this test stays a zombie until it is waited for
+        assert psutil.Process(int((tmp_path / "python.pid").read_text())).status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("password", ["", "correct-horse-battery"])
