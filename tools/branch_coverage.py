@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FLOOR = 94.0
+FLOOR = 95.0
 SHOWN = 20
 
 

@@ -36,7 +36,9 @@ def nested(depth: int) -> dict[str, Any]:
 # What cannot be a text or a class, as MongoDB and JSON can hold it.
 BAD_TEXTS: list[Any] = [None, 7, 2.5, float("nan"), True, "", "   ", "\t\n", [], ["good"], {}, nested(60)]
 BAD_TEXTS += ["good \0 good", "\ud83d bad"]
-BAD_LABELS: list[Any] = [None, {}, [], ["up"], "", " ", nested(60)]
+BAD_LABELS: list[Any] = [None, {}, [], ["up", "down"], "", " ", nested(60)]
+# A list of one class is that class.
+GOOD_LABELS: list[Any] = ["up", ["up"]]
 # Odd, and right all the same.
 ODD_TEXTS = ["👩‍🔬 good", "good" + "\u0301" * 200, "\u202egood", "\ufeffgood", "good\r\n\u2028bad"]
 # A day to come is a day; what no calendar has is not.
@@ -64,6 +66,7 @@ def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dic
             one["text"] = f"{draw.choice(ODD_TEXTS)} {number}"
         elif kind == 4:
             one["when"] = draw.choice(GOOD_WHENS)
+            one["label"] = draw.choice(GOOD_LABELS)
         elif kind == 5:
             one["when"] = draw.choice(BAD_WHENS)
         yield one, kind in (3, 4, 6)
