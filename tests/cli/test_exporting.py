@@ -1,7 +1,5 @@
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,14 +9,11 @@ from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.digest import digest_folder
 from assay.evaluation.export_report import BUNDLE
-from assay.models.checkpoint import HISTORY, Checkpoint, CheckpointManifest
-from assay.models.network import build_network
-from assay.models.tokenizer import load_tokenizer, save_tokenizer
-from assay.models.validation_scores import crf_scores
-from assay.recipes.recipe import ModelSection
+from assay.models.checkpoint import HISTORY, Checkpoint
 from assay.runs.run import Run
 from assay.runs.step_result import STEP_MANIFEST
 from assay.tasks.export import export
+from tests.checkpoints import write_checkpoint
 from tests.cli.calls import call
 from tests.snapshots import make_run, write_snapshot
 
@@ -31,35 +26,12 @@ ROWS = [
 ]
 
 
-def write_checkpoint(folder: Path, encoder: Path, heads: Sequence[Head], **settings: Any) -> Checkpoint:
-    """Write a checkpoint with random weights."""
-    folder.mkdir(parents=True)
-    model = ModelSection.model_validate({"encoder": str(encoder), "heads": heads, "max_length": 32, **settings})
-    names = {"sentence": ["down", "up"], "tokens": ["O", "B-ORG", "I-ORG"], "labels": TOPICS}
-    labels, tags, topics = (names[head] if head in heads else [] for head in ("sentence", "tokens", "labels"))
-    network = build_network(model, len(labels), len(tags), len(topics)).eval()
-    tokenizer = load_tokenizer(model)
-    save_tokenizer(tokenizer, folder)
-    manifest = CheckpointManifest(
-        labels=labels,
-        tags=tags,
-        row_labels=topics,
-        pair=False,
-        max_length=32,
-        cleaning=model.cleaning,
-        uses_type_ids=network.reads_type_ids,
-        pad_id=tokenizer.pad_token_id,
-        crf=crf_scores(network),
-    )
-    return Checkpoint.save(folder, network, manifest)
-
-
 @pytest.fixture(scope="module")
 def topics(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> Run:
     """Return a run that has exported a model of several labels per row."""
     store = tmp_path_factory.mktemp("topics")
     run = make_run(store, model={"scratch": {}, "heads": ["labels"]}, gate={"min_f1": {"labels": 0.1}})
-    checkpoint = write_checkpoint(run.folder / "train-1", tiny_bert_folder, ["labels"])
+    checkpoint = write_checkpoint(run.folder / "train-1", tiny_bert_folder, {"labels": TOPICS})
     (checkpoint.folder / HISTORY).write_text("{}", encoding="utf-8")
     files = {"step": "train", "files": digest_folder(checkpoint.folder)}
     (checkpoint.folder / STEP_MANIFEST).write_text(json.dumps(files), encoding="utf-8")
@@ -109,7 +81,8 @@ def test_export_names_what_transformers_leaves_out(
     tmp_path: Path, tiny_bert_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = {"crf": True, "cleaning": {"html": True}}
-    checkpoint = write_checkpoint(tmp_path / "checkpoint", tiny_bert_folder, ["sentence", "tokens"], **settings)
+    names: dict[Head, list[str]] = {"sentence": ["down", "up"], "tokens": ["O", "B-ORG", "I-ORG"]}
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", tiny_bert_folder, names, **settings)
     out = tmp_path / "out"
     assert call(monkeypatch, "export", checkpoint.folder, out) == 0
     assert capsys.readouterr().out.splitlines() == [

@@ -11,13 +11,19 @@ from tests.registry.retention.test_garbage_collection import add_run
 from tests.versions import register_version
 
 
-def test_copy_shows_its_plan_and_copies_with_yes(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def target(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the empty folder of another registry; the store has a champion."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     World(store, tmp_path)
-    target = tmp_path / "production"
-    target.mkdir()
+    folder = tmp_path / "production"
+    folder.mkdir()
+    return folder
+
+
+def test_copy_shows_its_plan_and_copies_with_yes(
+    store: Path, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words: list[str | Path] = [
         "copy",
         "models:/toy/1",
@@ -49,12 +55,8 @@ def test_gc_and_erase_show_their_plans(
 
 
 def test_copy_promotes_the_copy_once(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    store: Path, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    World(store, tmp_path)
-    target = tmp_path / "production"
-    target.mkdir()
     there = ("--to", f"sqlite:///{target}/mlflow.db", "--to-store", target, "--name", "live")
     words = ("copy", "models:/toy/1", *there, "--promote", "goes live", "--yes", "--store", store)
     assert call(monkeypatch, *words) == 0

@@ -12,16 +12,14 @@ import pytest
 import torch
 from transformers import DistilBertConfig, RobertaConfig, pipeline
 
-from assay.corpus.cleaning import Cleaning
 from assay.corpus.errors import AssayError
-from assay.models.checkpoint import Checkpoint, CheckpointManifest
+from assay.models.checkpoint import Checkpoint
 from assay.models.export.huggingface import write_huggingface
-from assay.models.network import build_network
-from assay.models.tokenizer import load_tokenizer, save_tokenizer
-from assay.recipes.recipe import Head, ModelSection
+from assay.recipes.recipe import Head
+from tests.checkpoints import write_checkpoint
 
 LABELS, TAGS, TOPICS = ["down", "up", "flat"], ["O", "B-ORG", "I-ORG"], ["money", "sport", "weather", "war"]
-NAMES = {"sentence": LABELS, "tokens": TAGS, "labels": TOPICS}
+NAMES: dict[Head, list[str]] = {"sentence": LABELS, "tokens": TAGS, "labels": TOPICS}
 THRESHOLDS = {"money": 0.25, "sport": 0.5, "weather": 0.75, "war": 0.0}
 TEXTS = ["The weather in Berlin is fine today", "shares fall", "a"]
 
@@ -31,28 +29,7 @@ def make_checkpoint(tmp_path: Path) -> Any:
     """Return `make(encoder, heads)`, which writes a checkpoint with random weights."""
 
     def make(encoder: Path, heads: list[Head], config: Any = None) -> Checkpoint:
-        folder = tmp_path / "checkpoint"
-        folder.mkdir()
-        section = ModelSection(encoder=str(encoder), heads=heads, max_length=32)
-        labels, tags, topics = (NAMES[head] if head in heads else [] for head in ("sentence", "tokens", "labels"))
-        torch.manual_seed(1)
-        network = build_network(section, len(labels), len(tags), len(topics), config=config).eval()
-        tokenizer = load_tokenizer(section)
-        save_tokenizer(tokenizer, folder)
-        for parameter in network.parameters():
-            # Random heads alone would give nearly equal probabilities.
-            torch.nn.init.normal_(parameter, std=0.2) if parameter.dim() > 1 else None
-        manifest = CheckpointManifest(
-            labels=labels,
-            tags=tags,
-            row_labels=topics,
-            pair=False,
-            max_length=32,
-            cleaning=Cleaning(),
-            uses_type_ids=network.reads_type_ids,
-            pad_id=tokenizer.pad_token_id,
-        )
-        return Checkpoint.save(folder, network, manifest)
+        return write_checkpoint(tmp_path / "checkpoint", encoder, {head: NAMES[head] for head in heads}, config=config)
 
     return make
 

@@ -12,12 +12,12 @@ from assay.corpus.example import Entity, Example, Head
 from assay.recipes.loader import parse_recipe
 from assay.recipes.proposal.field_roles import RowRoles
 from assay.recipes.proposal.layout_parts import DocumentLayout
-from assay.recipes.proposal.proposed_recipe import TEXT_LIMIT, Encoder, Proposal, recipe_lines
+from assay.recipes.proposal.proposed_recipe import Encoder, Proposal, recipe_lines
 from assay.recipes.proposal.recipe_file import Line, recipe_text, values_of
 from assay.recipes.proposal.row_facts import facts_of
 from assay.recipes.proposal.source_settings import MEANING, with_settings
 from assay.recipes.proposal.suitable_settings import SampleScores
-from assay.recipes.recipe import Recipe
+from assay.recipes.recipe import TEXT_LIMIT, Recipe
 from assay.recipes.yaml_values import read_yaml
 
 ROWS = [
