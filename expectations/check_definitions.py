@@ -11,7 +11,7 @@ from typing import Any
 import great_expectations.expectations as gxe
 
 from assay.expectations.validation_report import Severity
-from assay.recipes.recipe import Recipe, Validation
+from assay.recipes.recipe import ENOUGH_ROWS, Recipe
 
 
 @dataclass(frozen=True)
@@ -190,15 +190,14 @@ def total_checks(recipe: Recipe) -> list[gxe.Expectation]:
 
 def _few_rows(least: int) -> list[gxe.Expectation]:
     """Return a warning about few rows for a recipe that accepts them."""
-    enough = int(Validation.model_fields["min_rows"].default)
     text = CheckText(
         "few rows",
-        f"at least {enough} rows to test a model",
+        f"at least {ENOUGH_ROWS} rows to test a model",
         "the snapshot has {rows}",
         "add rows before you rely on a verdict: test rows as few can show little",
         "warning",
     )
-    return [values_between("rows", text, low=enough)] if least < enough else []
+    return [values_between("rows", text, low=ENOUGH_ROWS)] if least < ENOUGH_ROWS else []
 
 
 def class_checks(recipe: Recipe) -> list[gxe.Expectation]:

@@ -30,7 +30,7 @@ from assay.recipes.proposal.data_address import named_splits, published_splits, 
 from assay.recipes.proposal.document_layout import find_layout
 from assay.recipes.proposal.field_roles import FEWEST_ROWS, Choices
 from assay.recipes.proposal.layout_parts import DocumentLayout
-from assay.recipes.proposal.proposed_recipe import ENOUGH_ROWS, Encoder, Proposal, recipe_lines
+from assay.recipes.proposal.proposed_recipe import Encoder, Proposal, recipe_lines
 from assay.recipes.proposal.questions import argument
 from assay.recipes.proposal.recipe_file import recipe_text
 from assay.recipes.proposal.row_facts import facts_of
@@ -42,6 +42,7 @@ from assay.recipes.proposal.sample_parts import (
 )
 from assay.recipes.proposal.source_settings import READING, check_settings
 from assay.recipes.proposal.suitable_settings import SampleScores
+from assay.recipes.recipe import ENOUGH_ROWS
 from assay.recipes.source_section import Source
 from assay.recipes.yaml_values import read_yaml
 from assay.runs.source_access import open_source, source_name

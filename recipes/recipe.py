@@ -45,14 +45,19 @@ __all__ = [
 ]
 
 
+# Defaults of `Validation`, by which `assay init` and the data checks judge a sample, too.
+ENOUGH_ROWS = 20
+TEXT_LIMIT = 20_000  # characters
+
+
 class Validation(StrictModel):
     """Limits of the data checks. A critical check that fails stops the run."""
 
-    min_rows: int = Field(20, ge=1, le=MOST_ROWS, description="Minimum number of rows")
+    min_rows: int = Field(ENOUGH_ROWS, ge=1, le=MOST_ROWS, description="Minimum number of rows")
     min_class_rows: int = Field(
         5, ge=2, le=MOST_ROWS, description="Minimum number of rows per class or label; each split needs at least one"
     )
-    max_text_length: int = Field(20_000, ge=1, le=MOST_ROWS, description="Maximum length of a text, in characters")
+    max_text_length: int = Field(TEXT_LIMIT, ge=1, le=MOST_ROWS, description="Maximum length of a text, in characters")
     max_duplicate_share: float = Field(
         0.2, ge=0, le=1, description="Share of rows that repeat the text of another row; a larger share is a warning"
     )

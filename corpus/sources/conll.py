@@ -25,7 +25,8 @@ def conll_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow
     layout = description.conll
     assert layout is not None  # noqa: S101  # narrows the type
     with open_stream(path, packed=description.packed, encoding=description.encoding) as file:
-        sentence = _Sentence(path.name, layout)
+        kind = _Sentence if layout.attribute is None else _UniversalSentence
+        sentence = kind(path.name, layout)
         for number, line in enumerate(lines_of(file, path), start=1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
             if number == 1 and layout.header:
@@ -41,6 +42,7 @@ def conll_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow
 class _Sentence:
     """The lines of one sentence; `end` returns its row and begins the next one."""
 
+    _document_lines: tuple[str, ...] = (DOCUMENT_LINE,)
     _rows: list[list[str]]
     _comments: dict[str, str]
     _first: int
@@ -58,12 +60,10 @@ class _Sentence:
         return self._first > 0
 
     def add(self, number: int, line: str) -> None:
-        if line.startswith(DOCUMENT_LINE):
-            self._start_document(line)
-            return
-        if self._layout.attribute is not None and line.startswith(NEW_DOCUMENT):
+        if line.startswith(self._document_lines):
             self._documents += 1
-            self._document = line.partition("=")[2].strip() or str(self._documents)
+            name = self._document_of(line)
+            self._document = str(self._documents) if name is None else name
             return
         if is_comment(line, self._layout):
             if (match := COMMENT.match(line.strip())) is not None:
@@ -79,36 +79,56 @@ class _Sentence:
     def _fault_of(self, cells: list[str], number: int) -> str | None:
         if len(cells) != self._layout.width:
             return f"wrong number of columns: {len(cells)} in line {number}, the file has {self._layout.width}"
-        if self._layout.attribute is not None and not UNIVERSAL_ID.fullmatch(cells[0].strip()):
-            return f"not the number of a word: {cells[0]!r} in line {number}"
         return None
-
-    def _fault_of_numbers(self) -> str | None:
-        return fault_of_numbers(self._rows) if self._layout.attribute is not None else None
 
     def end(self) -> NumberedRow:
         number, row_id = self._first, f"{self._name}:{self._first}"
         row: Row = {**self._comments, **self._lists()}
         if self._layout.documents:
             row[DOCUMENT] = self._document
-        fault = self._fault or self._fault_of_numbers() or _encoding_fault(row)
+        fault = self._fault or self._fault_of_rows() or _encoding_fault(row)
         self._begin()
         return number, InvalidRow(row_id, fault, shorten(row)) if fault else row
 
     def _lists(self) -> Row:
-        if self._layout.attribute is not None:
-            return universal_row(self._rows, self._layout.attribute)
         return {name: [row[index] for row in self._rows] for name, index in self._layout.columns.items()}
 
     def _begin(self) -> None:
         self._rows, self._comments = [], {}
         self._first, self._fault = 0, None
 
-    def _start_document(self, line: str) -> None:
-        """Take the name in brackets, as in `-DOCSTART- (1 EU)`; other lines are counted."""
-        self._documents += 1
+    def _document_of(self, line: str) -> str | None:
+        """Return the name in brackets, as in `-DOCSTART- (1 EU)`; None without brackets."""
         _, bracket, rest = line.partition("(")
-        self._document = rest.strip().removesuffix(")") if bracket else str(self._documents)
+        return rest.strip().removesuffix(")") if bracket else None
+
+    def _fault_of_rows(self) -> str | None:
+        return None
+
+
+class _UniversalSentence(_Sentence):
+    """The lines of a sentence of CoNLL-U, whose words are numbered."""
+
+    _document_lines = (NEW_DOCUMENT, DOCUMENT_LINE)
+
+    def _document_of(self, line: str) -> str | None:
+        """Return the name after `=`, as in `# newdoc id = d1`; None without one."""
+        if line.startswith(DOCUMENT_LINE):
+            return super()._document_of(line)
+        return line.partition("=")[2].strip() or None
+
+    def _fault_of(self, cells: list[str], number: int) -> str | None:
+        fault = super()._fault_of(cells, number)
+        if fault is None and not UNIVERSAL_ID.fullmatch(cells[0].strip()):
+            return f"not the number of a word: {cells[0]!r} in line {number}"
+        return fault
+
+    def _fault_of_rows(self) -> str | None:
+        return fault_of_numbers(self._rows)
+
+    def _lists(self) -> Row:
+        assert self._layout.attribute is not None  # noqa: S101  # narrows the type
+        return universal_row(self._rows, self._layout.attribute)
 
 
 def _encoding_fault(row: Row) -> str | None:

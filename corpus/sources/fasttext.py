@@ -7,7 +7,7 @@ from pathlib import Path
 from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import FileDescription
-from assay.corpus.sources.lines import NumberedRow, Row
+from assay.corpus.sources.lines import NumberedRow, Row, invalid_utf8
 from assay.corpus.sources.text_stream import lines_of, open_stream
 
 PREFIX = "__label__"
@@ -55,8 +55,7 @@ def fasttext_rows(path: Path, description: FileDescription) -> Iterator[Numbered
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                reason = f"not valid UTF-8: byte {error.start}"
-                yield number, InvalidRow(f"{path.name}:{number}", reason, shorten(repr(line)))
+                yield number, invalid_utf8(f"{path.name}:{number}", line, error)
                 continue
             if text.strip():
                 yield number, _row(f"{path.name}:{number}", text)

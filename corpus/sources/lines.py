@@ -126,12 +126,17 @@ def unwrapped(row_id: str, row: Row | InvalidRow) -> Row | InvalidRow:
     return decoded
 
 
+def invalid_utf8(row_id: str, line: bytes, error: UnicodeDecodeError) -> InvalidRow:
+    """Return the invalid row of a line that cannot be decoded."""
+    return InvalidRow(row_id, f"not valid UTF-8: byte {error.start}", shorten(repr(line)))
+
+
 def _json_row(row_id: str, line: bytes) -> Row | InvalidRow:
     try:
         text = line.decode("utf-8")
         row = decode_json(text)
     except UnicodeDecodeError as error:
-        return InvalidRow(row_id, f"not valid UTF-8: byte {error.start}", shorten(repr(line)))
+        return invalid_utf8(row_id, line, error)
     except (ValueError, RecursionError) as error:
         return InvalidRow(row_id, f"not valid JSON: {error}", shorten(text))
     return row if type(row) is dict else as_row(row_id, row)

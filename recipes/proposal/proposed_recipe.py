@@ -19,9 +19,8 @@ from assay.recipes.proposal.suitable_settings import (
     sentence_threshold,
     shares,
 )
+from assay.recipes.recipe import ENOUGH_ROWS, TEXT_LIMIT
 
-ENOUGH_ROWS = 20  # the default of validation.min_rows
-TEXT_LIMIT = 20_000  # characters, the default of validation.max_text_length
 _FIELD_COMMENTS = {
     "text": "the text",
     "text_pair": "the second text of the pair",

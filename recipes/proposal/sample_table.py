@@ -7,7 +7,8 @@ from assay.corpus.documents.annotators.recognised import ANNOTATIONS, NAMES
 from assay.recipes.proposal.field_content import content
 from assay.recipes.proposal.field_roles import is_class
 from assay.recipes.proposal.layout_parts import DocumentLayout
-from assay.recipes.proposal.proposed_recipe import ENOUGH_ROWS, Proposal
+from assay.recipes.proposal.proposed_recipe import Proposal
+from assay.recipes.recipe import ENOUGH_ROWS
 
 SHOWN = 5
 
