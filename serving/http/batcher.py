@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 BATCH_SECONDS = 0.1
 # Niceness of the computing threads, relative to that of the event loop.
 _NICENESS = 5
-# More candidates would be considered again for every batch while the queue is long.
-MAX_CANDIDATES = 128
+# Of more candidates, batches would be made with less padding, but rows of rare lengths would wait longer.
+MAX_CANDIDATES = 64
 
 
 class Batcher:

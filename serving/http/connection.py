@@ -6,6 +6,7 @@ They are therefore sent here, as soon as the headers are parsed and before an AS
 
 import asyncio
 import time
+from itertools import chain
 from typing import Any
 
 import httptools
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from assay.serving.http.client_connection import CLIENT_CONNECTION, ClientConnection
+from assay.serving.http.known_heads import KnownHeads
 from assay.serving.http.reading_turns import ReadingTurns
 from assay.serving.http.request_ids import BEGIN, RECEIVED
 from assay.serving.http.server_settings import Limits
@@ -41,12 +43,13 @@ class GuardedConnection(HttpToolsProtocol):
     Responses keep the order of the requests: a request that ends the connection, since it is not valid HTTP or too
     large, has its refusal after the responses to the requests before it.
 
-    Subclasses set `limits`, `shedder` and `turns`.
+    Subclasses set `limits`, `shedder`, `turns` and `known_heads`.
     """
 
     limits = Limits()
     shedder: Shedder | None = None
     turns: ReadingTurns | None = None
+    known_heads = KnownHeads()
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class GuardedConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._header_bytes: int | None = None  # received so far; None between requests and while a body is received
+        self._refused_headers: list[tuple[bytes, bytes]] = []
         self._in_body = False  # the headers of the current request are complete, and its body is not
         self._framing_bytes = 0  # received with its body, but no part of it: lengths of chunks, trailers
         self._awaits_continue = False  # the client sends that body after 100 Continue only
@@ -65,6 +69,8 @@ class GuardedConnection(HttpToolsProtocol):
         self._arrived = time.monotonic()  # when the last data arrived
         self._deferred = b""  # data that wait for a turn of this connection
         self._timer: asyncio.TimerHandle | None = None
+        self._begun = False  # a part of the current request has been parsed
+        self._first_data = b""  # the last data, if they begin with a request
         self._refusal: bytes | None = None  # response to the current request, if that is refused
         self._refused_bytes = 0
         self._upgrading = False  # the client offers another protocol with the current request
@@ -99,6 +105,11 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _handle(self, data: bytes) -> None:
         """Parse the data, and close the connection if headers or trailers are too large."""
+        self._first_data = b"" if self._begun else data
+        if not self._begun and self._refuse_known(data):
+            self._header_bytes = None
+            self._stop_timer()
+            return
         if self._header_bytes is not None:
             self._header_bytes += len(data)
         elif self._in_body:
@@ -108,9 +119,10 @@ class GuardedConnection(HttpToolsProtocol):
             self._close_with(_LARGE_HEADERS)
         elif self._in_body:
             self._start_body_timer()
+        elif self._header_bytes is not None and not self._is_running():
+            self._start_header_timer()
 
     def _feed(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -139,19 +151,13 @@ class GuardedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Watch the headers of the next request, which may begin in the data of the one before it."""
         super().on_message_begin()
+        self._begun = True
         if self._header_bytes is None:
             self._begin_headers()
 
     def _begin_headers(self) -> None:
         self._header_bytes = 0
         self._begin = time.perf_counter()
-        if not self._is_running():
-            self._start_header_timer()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Record a header, but no trailer: checks of the headers have passed by then (RFC 9110, section 6.5.1)."""
-        if not self._in_body:
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Stop the timer, and start the request unless its headers are invalid or too large, or it is refused."""
@@ -166,7 +172,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._header_bytes = None
         self._framing_bytes = 0
         self._stop_timer()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.limits.header:
+        if len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > self.limits.header:
             self._close_with(_LARGE_HEADERS)
             return
         if [name for name, _ in self.headers].count(b"host") > 1:  # a proxy may have read another one
@@ -174,11 +180,14 @@ class GuardedConnection(HttpToolsProtocol):
             return
         self._refusal = self._refuse()
         if self._refusal is None:
+            self._unset_keepalive_if_required()
             super().on_headers_complete()
             self.scope["state"][BEGIN] = self._begin
             self._keep_alive_for_http_1_0()
         self._in_body = True
         self._awaits_continue = self.expect_100_continue
+        self._refused_headers = self.headers
+        self.headers = []  # trailers are ignored: the checks of the headers have passed (RFC 9110, section 6.5.1)
 
     def _keep_alive_for_http_1_0(self) -> None:
         """Keep the connection open for a client of HTTP/1.0 that asks for it, such as `ab -k`."""
@@ -201,6 +210,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Complete the request, or send its refusal."""
+        self._begun = False
         if self._upgrading or self._fault is not None:
             return
         self._in_body = False
@@ -212,6 +222,8 @@ class GuardedConnection(HttpToolsProtocol):
                 self.scope["state"][RECEIVED] = self._arrived
                 super().on_message_complete()
             return
+        if self._first_data:
+            self.known_heads.add(self._first_data, self.url, self._refused_headers)
         refusal, self._refusal, self._refused_bytes = self._refusal, None, 0
         if not self.transport.is_closing():
             self._send_refusal(refusal)
@@ -234,11 +246,22 @@ class GuardedConnection(HttpToolsProtocol):
     def _send_refusal(self, refusal: bytes) -> None:
         """Send a refusal, and keep the connection open for the next request."""
         self.transport.write(refusal)
-        # Several requests may be refused in one call of data_received; uvicorn cancels the timer at the next one.
         if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._start_keep_alive_timer(self.timeout_keep_alive)
+
+    def _start_keep_alive_timer(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it is idle. Refusals leave the timer as it is: a new one for each takes time."""
+        self.timeout_keep_alive_task = None
+        if self._header_bytes is not None or self._in_body or self._deferred:
+            return  # its request has timers of its own
+        rest = self.timeout_keep_alive - (time.monotonic() - self._arrived)
+        if rest > 0:
+            self._start_keep_alive_timer(rest)
+        else:
+            super().timeout_keep_alive_handler()
 
     def _refuse(self) -> bytes | None:
         # Responses keep the order of the requests: while an earlier one is running, the application handles the next.
@@ -248,11 +271,24 @@ class GuardedConnection(HttpToolsProtocol):
             return None
         if self.parser.get_http_version() != "1.1":
             return None
-        return self.shedder.refuse(self.url, self.headers, time.monotonic() - self._arrived)
+        refusal = self.shedder.refuse(self.url, self.headers, time.monotonic() - self._arrived)
+        if refusal is None:
+            self.shedder.admit()
+        return refusal
+
+    def _refuse_known(self, data: bytes) -> bool:
+        """Refuse a request that differs from an earlier one in its body alone, without parsing it."""
+        if self.shedder is None or self._is_running() or (known := self.known_heads.find(data)) is None:
+            return False
+        refusal = self.shedder.refuse(known.target, known.headers, time.monotonic() - self._arrived)
+        if refusal is not None:
+            self._send_refusal(refusal)
+        return refusal is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer, and report the disconnect to the running request."""
         self._stop_timer()
+        self._unset_keepalive_if_required()
         self._client_connection.disconnect()
         super().connection_lost(exc)
 

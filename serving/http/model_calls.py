@@ -66,28 +66,24 @@ class ModelCalls:
         self._metrics.abstained.inc(sum(prediction.abstained for prediction in predictions))
         return PredictedRows(model, rows, predictions, time.monotonic() - begin)
 
-    def excess_wait(self, deadline: float, arriving: int = 0, lag: float = 0.0) -> float | None:
-        """Return the expected wait of a request if that is too long; None admits the request.
+    def expected_wait(self, arriving: int = 0) -> float:
+        """Estimate the wait of a new request in seconds; `arriving` admitted requests are not in the queue yet."""
+        return self._batcher.expected_wait(self.models.slowest().model.cost, arriving)
 
-        Args:
-            deadline: seconds that the request may wait.
-            arriving: number of admitted requests that are not in the queue yet.
-            lag: seconds that the request waits for the event loop.
+    def is_too_long(self, wait: float, deadline: float) -> bool:
+        """Return whether a request with this deadline that would wait for so long is refused, both in seconds.
 
-        Returns:
-            Seconds, or None.
+        Every request is, while the queue is full.
         """
-        wait = self._batcher.expected_wait(self.models.slowest().model.cost, arriving) + lag
-        is_full = self._batcher.waiting_tokens >= self._batcher.queue_tokens
-        return wait if is_full or wait > deadline * _ADMITTED_SHARE else None
+        return wait > deadline * _ADMITTED_SHARE or self._batcher.waiting_tokens >= self._batcher.queue_tokens
 
     def _check_capacity(self, deadline: float, rows: Sequence[Row]) -> None:
         if len(rows) > self.limits.rows:
             raise errors.Refusal(
                 413, f"{len(rows)} rows are more than {self.limits.rows}; send them in several requests", "too_large"
             )
-        wait = self.excess_wait(deadline)
-        if wait is not None:
+        wait = self.expected_wait()
+        if self.is_too_long(wait, deadline):
             raise errors.overloaded(wait)
 
     async def _encode(self, model: ServedModel, rows: Sequence[Row]) -> list[EncodedText]:

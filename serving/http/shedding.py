@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from assay.serving.http.access_log import AccessLog
@@ -18,7 +18,8 @@ from assay.serving.http.server_metrics import ServerMetrics
 # web pages, whose responses need headers of CORS.
 _LEFT_TO_APPLICATION = frozenset((b"x-deadline-ms", b"expect", b"origin"))
 _LAG_SECONDS = 1.0
-_LAG_WEIGHT = 0.2  # of the last iteration of the event loop in the average per task
+# Tasks whose lag counts as much as that of all before them: a pause that hits a single task says little about many.
+_LAG_TASKS = 64
 _PROTOCOLS = {b"/predict": "predict", b"/invocations": "invocations"}
 
 
@@ -38,6 +39,7 @@ class Shedder:
         self._counters = {path: metrics.failure.labels(protocol, "overloaded") for path, protocol in _PROTOCOLS.items()}
         self._v2_counter = metrics.failure.labels("v2", "overloaded")
         self._arriving = 0
+        self._wait: float | None = None  # expected for the last request that was refused; None once it is outdated
         self._lag = 0.0  # seconds that the event loop took last for reading and tasks
         self._lag_per_task = 0.0
         self._tasks = 0
@@ -45,7 +47,7 @@ class Shedder:
         self._measuring = False
 
     def refuse(self, target: bytes, headers: Iterable[tuple[bytes, bytes]], waited: float = 0.0) -> bytes | None:
-        """Return the response to a request that would wait too long; None admits and counts the request.
+        """Return the response to a request that would wait too long; None if it should be admitted.
 
         Args:
             target: path and query of the request.
@@ -53,32 +55,38 @@ class Shedder:
             waited: seconds since its last data arrived.
         """
         self._measure_lag()
+        sent = dict(headers)
         wait = self._excess_wait(waited)
-        if wait is None or any(name in _LEFT_TO_APPLICATION for name, _ in headers):
-            self._admit()
+        if wait is None or not _LEFT_TO_APPLICATION.isdisjoint(sent):
             return None
         path = target.partition(b"?")[0]  # a query may hold anything, and never enters the log
         self._counters.get(path, self._v2_counter).inc()
         head, body = _response(round(wait, 1))
-        sent = dict(headers)
-        known, trace = (valid_id(sent.get(name, b"").decode("latin-1")) for name in (b"x-request-id", b"traceparent"))
+        known, trace = _id(sent, b"x-request-id"), _id(sent, b"traceparent")
         if self._log is not None:
             self._log.record(known or uuid.uuid4().hex, trace, "POST", path.decode("latin-1"), 429, 0.0)
-        fields = (("x-request-id", known), ("traceparent", trace))
-        lines = "".join(f"{name}: {value}\r\n" for name, value in fields if value)
-        return b"".join([head, lines.encode(), b"\r\n", body])
+        return b"".join([head, _line("x-request-id", known), _line("traceparent", trace), b"\r\n", body])
+
+    def admit(self) -> None:
+        """Count an admitted request, whose task runs later."""
+        self._arriving += 1
+        self._wait = None
 
     def _excess_wait(self, waited: float) -> float | None:
         if self._model_calls.models.default.draining:
             return None  # the application refuses, too, and asks the client to reconnect elsewhere
-        calls = self._model_calls
+        # Until the next request is admitted, or tasks run, the estimate holds.
+        wait = self._expected_wait() if self._wait is None else self._wait
+        if not self._model_calls.is_too_long(wait, self._model_calls.limits.deadline - waited):
+            return None
+        self._wait = wait
+        return wait
+
+    def _expected_wait(self) -> float:
         # An older lag says nothing about the present one, nor does a pause that few requests cannot have caused.
         last = self._lag if time.monotonic() - self._measured < _LAG_SECONDS else 0.0
         lag = max(min(last, self._tasks * self._lag_per_task), self._arriving * self._lag_per_task)
-        return calls.excess_wait(calls.limits.deadline - waited, self._arriving, 2 * lag)
-
-    def _admit(self) -> None:
-        self._arriving += 1
+        return self._model_calls.expected_wait(self._arriving) + 2 * lag
 
     def _measure_lag(self) -> None:
         """Measure the event loop once per iteration: callbacks run in the order in which they were added."""
@@ -87,16 +95,27 @@ class Shedder:
             asyncio.get_running_loop().call_soon(self._begin_tasks, time.monotonic())
 
     def _begin_tasks(self, begin: float) -> None:
-        self._tasks, self._arriving = self._arriving, 0
+        # More requests may be read before `_end_tasks` runs: they are counted, and measured, by themselves.
+        tasks, self._arriving, self._wait, self._measuring = self._arriving, 0, None, False
         # The tasks of this iteration have been added before this callback adds another one.
-        asyncio.get_running_loop().call_soon(self._end_tasks, begin)
+        asyncio.get_running_loop().call_soon(self._end_tasks, tasks, begin, time.monotonic())
 
-    def _end_tasks(self, begin: float) -> None:
+    def _end_tasks(self, tasks: int, begin: float, begin_tasks: float) -> None:
+        self._tasks, self._wait = tasks, None
         self._measured = time.monotonic()
         self._lag = self._measured - begin
-        if self._tasks:
-            self._lag_per_task += _LAG_WEIGHT * (self._lag / self._tasks - self._lag_per_task)
-        self._measuring = False
+        if tasks:
+            seconds = self._measured - begin_tasks
+            self._lag_per_task += (seconds - tasks * self._lag_per_task) / (tasks + _LAG_TASKS)
+
+
+def _id(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else valid_id(value.decode("latin-1"))
+
+
+def _line(name: str, value: str | None) -> bytes:
+    return b"" if value is None else f"{name}: {value}\r\n".encode()
 
 
 @lru_cache(maxsize=64)

@@ -165,3 +165,12 @@ def metric(client: TestClient, name: str) -> float:
 def _sum_of(name: str, text: str) -> float:
     lines = text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].partition(" ")[0] == name)
+
+
+@pytest.fixture
+def full(listen: Listen, toy: Bundle) -> Iterator[Listening]:
+    """Yield a server that reports an endless queue."""
+    server = listen(toy, body=5000)
+    server.batcher._waiting_tokens += 10**9
+    yield server
+    server.batcher._waiting_tokens -= 10**9

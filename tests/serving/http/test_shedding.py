@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,15 +23,6 @@ from tests.serving.http.test_waiting import connected, post
 from tests.waiting import wait_until
 
 
-@pytest.fixture
-def full(listen: Listen, toy: Bundle) -> Iterator[Listening]:
-    """Yield a server that reports an endless queue."""
-    server = listen(toy, body=5000)
-    server.batcher._waiting_tokens += 10**9
-    yield server
-    server.batcher._waiting_tokens -= 10**9
-
-
 def receive(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """Receive a response, and return its status, headers and body."""
     received = b""
@@ -44,6 +34,14 @@ def receive(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     while len(body) < int(headers["content-length"]):
         body += connection.recv(65536)
     return int(first.split()[1]), headers, body
+
+
+def admits(shedder: Shedder) -> bool:
+    """Send a request to the shedder, and return whether it was admitted."""
+    admitted = shedder.refuse(b"/predict", []) is None
+    if admitted:
+        shedder.admit()
+    return admitted
 
 
 def refused(server: Listening, protocol: str, reason: str = "overloaded") -> float:
@@ -113,25 +111,27 @@ def test_connection_limits_the_size_of_a_refused_body(full: Listening) -> None:
 
 
 def test_shedder_counts_requests_that_are_read_before_they_wait(toy: Bundle) -> None:
-    # Given rows that add 0.1 s each to the wait, and a limit of 0.5 s,
+    # Given rows that add 0.1 s each to the wait, and a limit of 0.55 s,
     metrics = ServerMetrics()
     batcher = Batcher(1, 65_536, metrics)
     model = load_model(toy)
     model.cost = BatchCost()
     model.cost.seconds_per_token, model.cost.tokens_per_row = 0.01, 10.0
-    shedder = Shedder(ModelCalls(ModelSet(ActiveModel(model)), batcher, Limits(deadline=1.0), metrics), metrics)
+    shedder = Shedder(ModelCalls(ModelSet(ActiveModel(model)), batcher, Limits(deadline=1.1), metrics), metrics)
 
     async def arrive(count: int) -> int:
-        return sum(shedder.refuse(b"/predict", []) is None for _ in range(count))
+        return sum(admits(shedder) for _ in range(count))
 
-    async def arrive_twice() -> tuple[int, int]:
-        first = await arrive(20)
-        await asyncio.sleep(0)
-        return first, await arrive(20)
+    async def arrive_often() -> list[int]:
+        admitted = []
+        for _ in range(4):
+            admitted.append(await arrive(20))
+            await asyncio.sleep(0)
+        return admitted
 
     try:
-        # then the counter starts again after the event loop has run the tasks.
-        assert asyncio.run(arrive_twice()) == (6, 6)
+        # then the counter starts again each time that the event loop has run tasks.
+        assert asyncio.run(arrive_often()) == [6, 6, 6, 6]
     finally:
         batcher.stop()
 
@@ -144,21 +144,26 @@ def test_shedder_counts_the_wait_for_the_event_loop(toy: Bundle) -> None:
         ModelCalls(ModelSet(ActiveModel(load_model(toy))), batcher, Limits(deadline=1.0), metrics), metrics
     )
 
-    async def arrive(count: int, seconds: float, iterations: int) -> int:
-        """Return how many requests of the last iteration are admitted, whose tasks take a time each."""
-        admitted = 0
+    async def arrive(count: int, seconds: float, iterations: int) -> list[int]:
+        """Return how many requests of each iteration are admitted, whose tasks take a time each."""
+        admitted = []
         for _ in range(iterations):
-            admitted = sum(shedder.refuse(b"/predict", []) is None for _ in range(count))
-            asyncio.get_running_loop().call_soon(time.sleep, admitted * seconds)
+            admitted.append(sum(admits(shedder) for _ in range(count)))
+            asyncio.get_running_loop().call_soon(time.sleep, admitted[-1] * seconds)
             for _ in range(3):
                 await asyncio.sleep(0)
         return admitted
 
     try:
-        # when a pause comes with one request, then the next one is admitted,
-        assert asyncio.run(arrive(1, 0.35, iterations=2)) == 1
+        # when short pauses come with one request each, then many requests are admitted: each need not take that long,
+        assert asyncio.run(arrive(1, 0.05, iterations=2)) == [1, 1]
+        assert asyncio.run(arrive(64, 0.0, iterations=1)) == [64]
+        # after a long pause the next request is admitted,
+        assert asyncio.run(arrive(1, 0.35, iterations=2)) == [1, 1]
         # and of many requests, whose tasks take 10 ms each, as many are admitted as can be answered in time.
-        assert 5 < asyncio.run(arrive(100, 0.01, iterations=6)) < 50
+        later = asyncio.run(arrive(100, 0.01, iterations=8))[2:]
+        assert sum(later) / len(later) > 5
+        assert max(later) < 50
     finally:
         batcher.stop()
 
