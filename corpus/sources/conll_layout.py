@@ -55,7 +55,7 @@ def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: 
     rows = rows[1:] if has_header else rows
     is_universal = _are_universal(rows, text) or (width == UNIVERSAL_WIDTH and ".conllu" in path.name.lower())
     if not settings.columns and is_universal and not _are_tags(rows, -1):
-        return ConllLayout(width=width, columns={}, tabs=tabs, attribute=settings.tag_attribute or UNKNOWN)
+        return ConllLayout(width=width, columns={}, tabs=tabs, attribute=UNKNOWN)
     if not required and not _shows_tags(rows):
         return None
     columns = _columns(path, rows, settings)

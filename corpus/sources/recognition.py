@@ -139,7 +139,9 @@ def _describe_conll(
             )
         return None
     if layout.attribute == UNKNOWN:
-        attribute = tag_attribute(start.path, layout, packed=start.packed, encoding=common["encoding"])
+        attribute = tag_attribute(
+            start.path, layout, settings.tag_attribute, packed=start.packed, encoding=common["encoding"]
+        )
         layout = layout.model_copy(update={"attribute": attribute})
     mark = DOCUMENT_LINE if layout.attribute is None else NEW_DOCUMENT
     layout = layout.model_copy(update={"documents": _has_documents(start, common["encoding"], mark.encode())})

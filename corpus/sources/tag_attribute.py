@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from assay.corpus.choice import nearest
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.conll_layout import is_comment, split_line
 from assay.corpus.sources.file_description import ConllLayout
@@ -12,18 +13,20 @@ from assay.corpus.sources.universal_words import TAG_ATTRIBUTES, misc_of
 WITHOUT_TAGS = {"SpaceAfter", "SpacesAfter", "SpacesBefore", "Translit", "LTranslit", "Gloss", "Lang"}
 
 
-def tag_attribute(path: Path, layout: ConllLayout, *, packed: bool, encoding: str) -> str:
+def tag_attribute(path: Path, layout: ConllLayout, named: str | None, *, packed: bool, encoding: str) -> str:
     """Return the attribute of the first tag of a file.
 
     Args:
         path: the file.
         layout: its columns.
+        named: the attribute that the settings name; a file without entities may lack it.
         packed: whether it is compressed by gzip.
         encoding: its encoding.
 
     Raises:
-        AssayError: no line has the attribute, or the file cannot be read.
+        AssayError: no line has the attribute, or one that is nearly the named one, or the file cannot be read.
     """
+    searched = TAG_ATTRIBUTES if named is None else (named,)
     names: set[str] = set()
     with open_stream(path, packed=packed, encoding=encoding) as file:
         for content in lines_of(file, path):
@@ -32,10 +35,16 @@ def tag_attribute(path: Path, layout: ConllLayout, *, packed: bool, encoding: st
             if len(cells) != layout.width or is_comment(line, layout):
                 continue
             held = misc_of(cells)
-            if (attribute := next((name for name in TAG_ATTRIBUTES if name in held), None)) is not None:
+            if (attribute := next((name for name in searched if name in held), None)) is not None:
                 return attribute
             names |= held.keys()
-    raise _no_attribute(path, names - {"", "_"})
+    if named is None:
+        raise _no_attribute(path, names - {"", "_"})
+    if meant := nearest(named, sorted(names - WITHOUT_TAGS)):
+        raise AssayError(
+            f"source.file.tag_attribute is {named!r}, which no line of {path} has in its last column{meant}"
+        )
+    return named
 
 
 def _no_attribute(path: Path, names: set[str]) -> AssayError:

@@ -40,6 +40,22 @@ def test_a_file_without_entities_is_read_by_the_attribute_that_the_user_names(tm
     assert (row["tokens"], row["tags"]) == (["zum"], ["O"])
 
 
+@pytest.mark.parametrize("named", ["Ner", "NERs", "NRE"])
+def test_an_attribute_that_is_nearly_one_of_the_file_is_refused(tmp_path: Path, named: str) -> None:
+    path = tmp_path / "de.conllu"
+    path.write_text(sentence("start_char=4|end_char=7") + sentence("NER=B-LOC|SpaceAfter=No"))
+    with pytest.raises(AssayError, match=rf"tag_attribute is '{named}', which no line of .*; did you mean 'NER'\?"):
+        describe_file(path, FileSettings(tag_attribute=named))
+
+
+def test_a_named_attribute_may_be_missing_beside_others(tmp_path: Path) -> None:
+    path = tmp_path / "dev.conllu"
+    path.write_text(sentence("start_char=4|end_char=7|Lang=de"))
+    [(_, row)] = iter_rows(path, FileSettings(tag_attribute="NER"))
+    assert isinstance(row, dict)
+    assert row["tags"] == ["O"]
+
+
 @pytest.mark.parametrize(
     ("misc", "message"),
     [
