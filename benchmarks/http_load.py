@@ -115,7 +115,6 @@ class Load:
 
     def run_open(self, rate: float, seconds: float) -> float:
         """Send requests at a rate; requests without a free connection are counted as unsent."""
-        self._use_each_connection()
         numbers = cycle(range(len(self._requests)))
         begun, sent = time.perf_counter(), 0
         while (now := time.perf_counter() - begun) < seconds:
@@ -130,7 +129,7 @@ class Load:
         self._receive_all()
         return passed
 
-    def _use_each_connection(self) -> None:
+    def use_each_connection(self) -> None:
         """Ask each connection for the health of the server: accepting connections must not count as load."""
         for _ in range(len(self._connections)):
             self._idle.popleft().send(0, HEALTH)
@@ -223,6 +222,8 @@ def main() -> None:
     arguments = parser.parse_args()
     bodies = arguments.bodies.read_bytes().splitlines()
     load = Load(arguments.port, arguments.path, bodies, arguments.clients, arguments.limit)
+    if arguments.rate is not None:
+        load.use_each_connection()
     cpu = time.process_time()
     seconds = load.run_closed() if arguments.rate is None else load.run_open(arguments.rate, arguments.seconds)
     print(json.dumps(summarise(load.outcome, seconds, time.process_time() - cpu, arguments.responses)))

@@ -16,7 +16,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from assay.serving.http.client_connection import CLIENT_CONNECTION, ClientConnection
-from assay.serving.http.known_heads import KnownHeads
 from assay.serving.http.reading_turns import ReadingTurns
 from assay.serving.http.request_ids import BEGIN, RECEIVED
 from assay.serving.http.server_settings import Limits
@@ -43,13 +42,12 @@ class GuardedConnection(HttpToolsProtocol):
     Responses keep the order of the requests: a request that ends the connection, since it is not valid HTTP or too
     large, has its refusal after the responses to the requests before it.
 
-    Subclasses set `limits`, `shedder`, `turns` and `known_heads`.
+    Subclasses set `limits`, `shedder` and `turns`.
     """
 
     limits = Limits()
     shedder: Shedder | None = None
     turns: ReadingTurns | None = None
-    known_heads = KnownHeads()
 
     def __init__(
         self,
@@ -60,7 +58,6 @@ class GuardedConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._header_bytes: int | None = None  # received so far; None between requests and while a body is received
-        self._refused_headers: list[tuple[bytes, bytes]] = []
         self._in_body = False  # the headers of the current request are complete, and its body is not
         self._framing_bytes = 0  # received with its body, but no part of it: lengths of chunks, trailers
         self._awaits_continue = False  # the client sends that body after 100 Continue only
@@ -70,8 +67,9 @@ class GuardedConnection(HttpToolsProtocol):
         self._deferred = b""  # data that wait for a turn of this connection
         self._timer: asyncio.TimerHandle | None = None
         self._begun = False  # a part of the current request has been parsed
-        self._first_data = b""  # the last data, if they begin with a request
+        self._first_data = b""  # the data that are being parsed, if they begin with a request
         self._refusal: bytes | None = None  # response to the current request, if that is refused
+        self._refused_headers: list[tuple[bytes, bytes]] = []
         self._refused_bytes = 0
         self._upgrading = False  # the client offers another protocol with the current request
         self._client_connection = ClientConnection()
@@ -105,21 +103,23 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _handle(self, data: bytes) -> None:
         """Parse the data, and close the connection if headers or trailers are too large."""
-        self._first_data = b"" if self._begun else data
-        if not self._begun and self._refuse_known(data):
-            self._header_bytes = None
-            self._stop_timer()
-            return
+        if not self._begun:
+            if self._refuse_known(data):
+                self._header_bytes = None
+                self._stop_timer()
+                return
+            self._first_data = data
         if self._header_bytes is not None:
             self._header_bytes += len(data)
         elif self._in_body:
             self._framing_bytes += len(data)
         self._feed(data)
+        self._first_data = b""
         if max(self._header_bytes or 0, self._framing_bytes) > self.limits.header:
             self._close_with(_LARGE_HEADERS)
         elif self._in_body:
             self._start_body_timer()
-        elif self._header_bytes is not None and not self._is_running():
+        elif self._header_bytes is not None and self._fault is None and not self._is_running():
             self._start_header_timer()
 
     def _feed(self, data: bytes) -> None:
@@ -184,9 +184,10 @@ class GuardedConnection(HttpToolsProtocol):
             super().on_headers_complete()
             self.scope["state"][BEGIN] = self._begin
             self._keep_alive_for_http_1_0()
+        else:
+            self._refused_headers = self.headers
         self._in_body = True
         self._awaits_continue = self.expect_100_continue
-        self._refused_headers = self.headers
         self.headers = []  # trailers are ignored: the checks of the headers have passed (RFC 9110, section 6.5.1)
 
     def _keep_alive_for_http_1_0(self) -> None:
@@ -222,9 +223,9 @@ class GuardedConnection(HttpToolsProtocol):
                 self.scope["state"][RECEIVED] = self._arrived
                 super().on_message_complete()
             return
-        if self._first_data:
-            self.known_heads.add(self._first_data, self.url, self._refused_headers)
-        refusal, self._refusal, self._refused_bytes = self._refusal, None, 0
+        if self.shedder is not None and self._first_data:
+            self.shedder.known_heads.add(self._first_data, self.url, self._refused_headers)
+        refusal, self._refusal, self._refused_bytes, self._refused_headers = self._refusal, None, 0, []
         if not self.transport.is_closing():
             self._send_refusal(refusal)
 
@@ -238,6 +239,8 @@ class GuardedConnection(HttpToolsProtocol):
         elif self._header_bytes is not None and not self._is_running():
             self._start_header_timer()
         super().on_response_complete()
+        if self._in_body:
+            self._start_body_timer()  # of a request that waited for the one before it, and has its response
 
     def _is_running(self) -> bool:
         """Return whether a request that was received waits for its response."""
@@ -254,11 +257,10 @@ class GuardedConnection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Close the connection if it is idle. Refusals leave the timer as it is: a new one for each takes time."""
-        self.timeout_keep_alive_task = None
-        if self._header_bytes is not None or self._in_body or self._deferred:
-            return  # its request has timers of its own
         rest = self.timeout_keep_alive - (time.monotonic() - self._arrived)
-        if rest > 0:
+        if self._header_bytes is not None or self._in_body or self._deferred:
+            self._start_keep_alive_timer(self.timeout_keep_alive)  # its request has timers of its own
+        elif rest > 0:
             self._start_keep_alive_timer(rest)
         else:
             super().timeout_keep_alive_handler()
@@ -278,12 +280,23 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _refuse_known(self, data: bytes) -> bool:
         """Refuse a request that differs from an earlier one in its body alone, without parsing it."""
-        if self.shedder is None or self._is_running() or (known := self.known_heads.find(data)) is None:
+        if self.shedder is None or self._is_running() or (known := self.shedder.known_heads.find(data)) is None:
             return False
-        refusal = self.shedder.refuse(known.target, known.headers, time.monotonic() - self._arrived)
+        refusal = self.shedder.refuse(known.target, (), time.monotonic() - self._arrived)
         if refusal is not None:
             self._send_refusal(refusal)
         return refusal is not None
+
+    def pause_writing(self) -> None:
+        """Read no more requests from a client that does not read its responses: refusals wait for nothing else."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read again."""
+        super().resume_writing()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer, and report the disconnect to the running request."""

@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.connection import GuardedConnection
 from assay.serving.http.grpc_service import GrpcServer
-from assay.serving.http.known_heads import KnownHeads
 from assay.serving.http.listening import listeners
 from assay.serving.http.reading_turns import ReadingTurns
 from assay.serving.http.server_settings import Limits, Settings
@@ -127,5 +126,5 @@ def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
 
 def _connection_class(app: Starlette, limits: Limits) -> type[GuardedConnection]:
     """Return a class with these limits, since uvicorn creates connections from a class."""
-    shared = {"limits": limits, "shedder": app.state.shedder, "turns": ReadingTurns(), "known_heads": KnownHeads()}
+    shared = {"limits": limits, "shedder": app.state.shedder, "turns": ReadingTurns()}
     return type("LimitedConnection", (GuardedConnection,), shared)

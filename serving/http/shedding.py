@@ -10,6 +10,7 @@ from assay.serving.http.access_log import AccessLog
 from assay.serving.http.context import Json
 from assay.serving.http.error_responses import overloaded
 from assay.serving.http.headers import DEFAULTS
+from assay.serving.http.known_heads import KnownHeads
 from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.request_ids import valid_id
 from assay.serving.http.server_metrics import ServerMetrics
@@ -38,6 +39,7 @@ class Shedder:
         # All other paths count as the v2 protocol.
         self._counters = {path: metrics.failure.labels(protocol, "overloaded") for path, protocol in _PROTOCOLS.items()}
         self._v2_counter = metrics.failure.labels("v2", "overloaded")
+        self.known_heads = KnownHeads()
         self._arriving = 0
         self._wait: float | None = None  # expected for the last request that was refused; None once it is outdated
         self._lag = 0.0  # seconds that the event loop took last for reading and tasks

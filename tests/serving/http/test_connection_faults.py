@@ -100,6 +100,31 @@ def test_connection_times_headers_behind_an_earlier_request(toy: Bundle, listen:
     assert statuses(exchange(server, request() + b"GET / HTTP/1.1\r\n")) == [200, 408]
 
 
+@pytest.mark.parametrize("seconds", [0.2, 600])
+def test_connection_closes_after_a_response_whose_body_stops(
+    toy: Bundle, listen: Listen, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    # Given requests that have their responses before their bodies, alone and behind another one,
+    monkeypatch.setattr("assay.serving.http.server_lifecycle.KEEP_ALIVE_SECONDS", 1)
+    server = listen(toy, body_seconds=seconds)
+    late = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+    # when the body ends late or never, then the connection ends.
+    ending = (b"x" * 10,) if seconds > 1 else ()
+    assert statuses(exchange(server, late, *ending)) == [404]
+    assert statuses(exchange(server, b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n" + late, *ending)) == [200, 404]
+
+
+def test_connection_keeps_no_text_after_its_request(toy: Bundle, listen: Listen) -> None:
+    server = listen(toy)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(request())
+        assert b'"label":"up"' in connection.recv(65536)
+        [guarded] = server.server.server_state.connections
+        held = [value for value in vars(guarded).values() if isinstance(value, bytes | list)]
+        assert BODY not in held
+        assert not any(BODY in value for value in held if isinstance(value, bytes))
+
+
 @pytest.mark.parametrize(
     ("head", "trailer", "status"),
     [

@@ -190,6 +190,21 @@ def test_connection_closes_after_refusals_and_silence(
     server.batcher._waiting_tokens -= 10**9
 
 
+def test_connection_stops_reading_from_a_client_that_reads_no_responses(full: Listening) -> None:
+    with connected(full) as connection:
+        # Given a client that only sends requests, then at some point the server takes no more of them,
+        data, sent = post("good") * 1_000, 0
+        connection.settimeout(1)
+        with pytest.raises(TimeoutError):
+            while sent < 100_000_000:
+                sent += connection.send(data[sent % len(data) :])
+        # and goes on once the client reads.
+        mark, count, last = b"HTTP/1.1 429 ", 0, b""
+        while count < sent // len(post("good")):
+            last = last[-len(mark) + 1 :] + connection.recv(1 << 20)
+            count += last.count(mark)
+
+
 def test_connection_closes_if_a_refused_body_never_ends(listen: Listen, toy: Bundle) -> None:
     server = listen(toy, body_seconds=0.2)
     server.batcher._waiting_tokens += 10**9
