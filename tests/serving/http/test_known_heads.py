@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from uvicorn.server import ServerState
@@ -178,8 +178,8 @@ async def play(settings: Settings, app: Any, data: Sequence[bytes], steps: Seque
     """Send the pieces to a new connection, and return the statuses and the state in which it ends."""
     config = configure(app, settings)
     config.load()
-    state, transport = ServerState(), Transport()
-    connection: Any = config.http_protocol_class(config, state, {}, asyncio.get_running_loop())
+    state, transport, protocol = ServerState(), Transport(), cast("Any", config.http_protocol_class)
+    connection = protocol(config, state, {}, asyncio.get_running_loop())
     connection.connection_made(transport)
     for piece, count in zip(data, steps, strict=True):
         if not transport.closed:
@@ -202,7 +202,7 @@ def test_connection_answers_alike_with_and_without_known_heads(toy: Bundle, monk
     app, batcher = make_app(*parts), parts[2]
     batcher._waiting_tokens += 10**9
     known: KnownHeads = app.state.shedder.known_heads
-    found = []
+    found: list[bytes] = []
 
     async def play_all(choose: random.Random) -> None:
         data = pieces(choose)
