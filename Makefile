@@ -153,7 +153,7 @@ bench-decisions: install  ## whether decisions keep their promise on real data; 
 	$(BIN)/python -m benchmarks.quality --stores .assay/benchmarks/runs $(DECIDED)
 	$(BIN)/python -m benchmarks.decisions .assay/benchmarks/runs
 
-bench-labels: install  ## wrong labels that are found, and rows worth labelling, on real data; about 10 minutes
+bench-labels: install  ## wrong labels that are found, and rows worth labelling, on real data; about 25 minutes
 	$(BIN)/python -m benchmarks.labels
 
 bench-first-hour: install  ## start of assay run, and the way from data to a served champion

@@ -29,9 +29,8 @@ class SentenceModel:
     inverse: Array
 
     @classmethod
-    def of(cls, rows: LabelledRows) -> "SentenceModel":
-        """Build the kernel of all rows, and its inverse."""
-        kernel = kernel_of(rows)
+    def of(cls, kernel: Array) -> "SentenceModel":
+        """Invert the kernel of all rows."""
         return cls(kernel, inverted(kernel))
 
     def held_out(self, label: Array, classes: int) -> Array:
@@ -53,17 +52,23 @@ def kernel_of(rows: LabelledRows) -> Array:
     begins = rows.begins
     states = [rows.states[begin:end].astype(np.float32) for begin, end in pairwise(begins)]
     parts = [rows.sentences, np.stack([one.mean(0) for one in states]), np.stack([one.max(0) for one in states])]
-    dense = np.hstack([(part - part.mean(0)) / (part.std(0) + 1e-6) for part in parts])
-    products = dense @ dense.T
-    square = np.diag(products)
-    distance = square[:, None] + square[None] - 2 * products
-    kernel: Array = 2 * np.exp(-distance / (2 * np.median(distance)))
+    kernel = 2 * gaussian(*parts)
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=WORD)
     letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True)
     for vectorizer in (words, letters):
         vectors = vectorizer.fit_transform(rows.texts).astype(np.float32)
         kernel += (vectors @ vectors.T).toarray()
     return kernel.astype(np.float32)
+
+
+def gaussian(*parts: Array) -> Array:
+    """Return the Gaussian kernel of rows by parts of their states, each of them standardised."""
+    dense = np.hstack([(part - part.mean(0)) / (part.std(0) + 1e-6) for part in parts])
+    products = dense @ dense.T
+    square = np.diag(products)
+    distance = square[:, None] + square[None] - 2 * products
+    kernel: Array = np.exp(-distance / (2 * np.median(distance)))
+    return kernel
 
 
 def inverted(kernel: Array) -> Array:
