@@ -109,7 +109,7 @@ AREAS = (
     ),
     Area(
         "Labels",
-        "Rows with wrong labels among known ones, and rows to label next, with small models on the states of an encoder.",
+        "Rows with wrong labels among known ones, and rows to label next, with small models on an encoder's states.",
         ("labels",),
         (
             Headline("wrong classes: precision at their number, {count} cells", "classes, .* precision at k"),
