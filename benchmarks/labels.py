@@ -79,7 +79,7 @@ def class_cells(rows: LabelledRows, kernel: Array) -> list[Row]:
     model, encoder = SentenceModel.of(kernel), ""
     confusion = confused(rows.label, model.held_out(rows.label, classes).argmax(1), classes)
     if other := OTHERS.get(rows.name):
-        states = domain_states(rows, read_rows(other))
+        states = domain_states(rows, other)
         model, encoder = SentenceModel.of(kernel + DOMAIN_WEIGHT * gaussian(states)), f" before and after {other}"
     accuracy = float((model.held_out(rows.label, classes).argmax(1) == rows.label).mean())
     cells = []

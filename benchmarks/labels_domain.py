@@ -5,23 +5,22 @@ stay unseen, so that one training serves every corruption of them.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.encoder import minilm_folder
-from benchmarks.labels_data import CACHE, Array, LabelledRows
+from benchmarks.labels_data import CACHE, Array, LabelledRows, read_rows
 
 OTHERS = {"twitter_financial": "sentfin", "sentfin": "twitter_financial"}
 EPOCHS, BATCH, LEARNING_RATE, MAX_TOKENS = 2, 32, 1e-4, 64
 
 
-def domain_states(rows: LabelledRows, others: LabelledRows) -> Array:
-    """Return the mean last state of each text (rows x width) by an encoder fine-tuned on the others; kept on disk."""
+def domain_states(rows: LabelledRows, other: str) -> Array:
+    """Return the mean last state of each text (rows x width) by an encoder fine-tuned on another set; kept on disk."""
     path = CACHE / f"{rows.name}-domain.npy"
     if not path.exists():
-        np.save(path, _fine_tuned_states(rows.texts, others))
+        np.save(path, _fine_tuned_states(rows.texts, read_rows(other)))
     states: Array = np.load(path)
     return states
 
@@ -34,10 +33,9 @@ def _fine_tuned_states(texts: Sequence[str], others: LabelledRows) -> Array:
     tokenizer: Any = AutoTokenizer.from_pretrained(minilm_folder())
     model = _classifier(len(others.classes))
     arguments = TrainingArguments(
-        output_dir=str(Path(CACHE) / "training"),
+        output_dir=str(CACHE / "training"),
         num_train_epochs=EPOCHS,
         per_device_train_batch_size=BATCH,
-        per_device_eval_batch_size=BATCH,
         learning_rate=LEARNING_RATE,
         warmup_steps=0.1,  # as a share of all steps
         weight_decay=0.01,

@@ -25,13 +25,12 @@ TEMPERATURES = (0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.5)
 class SentenceModel:
     """Kernel ridge regression: a Gaussian kernel on the encoder's states, and products of TF-IDF vectors."""
 
-    kernel: Array
     inverse: Array
 
     @classmethod
     def of(cls, kernel: Array) -> "SentenceModel":
         """Invert the kernel of all rows."""
-        return cls(kernel, inverted(kernel))
+        return cls(inverted(kernel))
 
     def held_out(self, label: Array, classes: int) -> Array:
         """Return the probabilities of each row by the model of all other rows (leave one out, in closed form)."""

@@ -57,9 +57,11 @@ class Shedder:
             waited: seconds since its last data arrived.
         """
         self._measure_lag()
-        sent = dict(headers)
         wait = self._excess_wait(waited)
-        if wait is None or not _LEFT_TO_APPLICATION.isdisjoint(sent):
+        if wait is None:
+            return None
+        sent = dict(headers)
+        if not _LEFT_TO_APPLICATION.isdisjoint(sent):
             return None
         path = target.partition(b"?")[0]  # a query may hold anything, and never enters the log
         self._counters.get(path, self._v2_counter).inc()
@@ -103,7 +105,7 @@ class Shedder:
         asyncio.get_running_loop().call_soon(self._end_tasks, tasks, begin, time.monotonic())
 
     def _end_tasks(self, tasks: int, begin: float, begin_tasks: float) -> None:
-        self._tasks, self._wait = tasks, None
+        self._tasks = tasks
         self._measured = time.monotonic()
         self._lag = self._measured - begin
         if tasks:
