@@ -42,7 +42,8 @@ def tag_attribute(path: Path, layout: ConllLayout, named: str | None, *, packed:
         raise _no_attribute(path, names - {"", "_"})
     if meant := nearest(named, sorted(names - WITHOUT_TAGS)):
         raise AssayError(
-            f"source.file.tag_attribute is {named!r}, which no line of {path} has in its last column{meant}"
+            f"source.file.tag_attribute is {named!r}, which no line of {path} has in its last column; "
+            f"name an attribute of the file{meant}"
         )
     return named
 

@@ -44,7 +44,7 @@ def test_a_file_without_entities_is_read_by_the_attribute_that_the_user_names(tm
 def test_an_attribute_that_is_nearly_one_of_the_file_is_refused(tmp_path: Path, named: str) -> None:
     path = tmp_path / "de.conllu"
     path.write_text(sentence("start_char=4|end_char=7") + sentence("NER=B-LOC|SpaceAfter=No"))
-    with pytest.raises(AssayError, match=rf"tag_attribute is '{named}', which no line of .*; did you mean 'NER'\?"):
+    with pytest.raises(AssayError, match=rf"tag_attribute is '{named}', .* of the file; did you mean 'NER'\?"):
         describe_file(path, FileSettings(tag_attribute=named))
 
 
