@@ -220,22 +220,23 @@ class _Stopper:
             return
         with suppress(psutil.Error):
             self._family.update(psutil.Process().children(recursive=True))
-        for process in self._family:
+        for process in tuple(self._family):  # the other thread may add to it
             try:
                 process.send_signal(number)
             except psutil.Error:
                 continue
 
     def _end_now(self) -> None:
-        self._end_family(signal.SIGKILL)
-        self._reap()
-        os._exit(128 + (self.number or 0))
+        with self._lock:  # both threads may come here, and only one of them ends the process
+            self._end_family(signal.SIGKILL)
+            self._reap()
+            os._exit(128 + (self.number or 0))
 
     def _reap(self) -> None:
         with suppress(ImportError):
             import psutil
 
-            psutil.wait_procs(self._family, timeout=REAP_S)
+            psutil.wait_procs(tuple(self._family), timeout=REAP_S)
 
 
 def _silence() -> None:
