@@ -200,6 +200,25 @@ def _few_rows(least: int) -> list[gxe.Expectation]:
     return [values_between("rows", text, low=ENOUGH_ROWS)] if least < ENOUGH_ROWS else []
 
 
+def unseen_text(recipe: Recipe, one: str, several: str, what: str, remedy: str) -> CheckText:
+    """Return the texts of the check of labels that published rows have and no training row.
+
+    Args:
+        recipe: recipe that says whether such labels are refused.
+        one: what one of them is called.
+        several: what several of them are called.
+        what: what has such a label.
+        remedy: what to do about them.
+    """
+    required, fault = f"{what} of every {one} in train", f"{one} {{key}} is not in train, {{value}}"
+    if recipe.validation.unseen_labels == "count_as_missed":
+        remedy = "they count as missed (validation.unseen_labels); add such rows to train to find them"
+        return CheckText(f"unseen {several}", required, fault, remedy, "warning")
+    return CheckText(
+        f"unseen {several}", required, fault, f"{remedy}, or set validation.unseen_labels to count_as_missed"
+    )
+
+
 def class_checks(recipe: Recipe) -> list[gxe.Expectation]:
     """Return the checks of the balance of the classes."""
     limits = recipe.validation
@@ -238,8 +257,5 @@ def class_checks(recipe: Recipe) -> list[gxe.Expectation]:
     ]
     if recipe.split.method == "published":
         remedy = "add such rows to train, map the class in source.label_map, or let split.method be stratified"
-        text = CheckText(
-            "unseen classes", "rows of every class in train", "class {key} is not in train, {value}", remedy
-        )
-        checks.append(no_faults("fault.unseen_class", text))
+        checks.append(no_faults("fault.unseen_class", unseen_text(recipe, "class", "classes", "rows", remedy)))
     return checks

@@ -8,6 +8,7 @@ from assay.expectations.check_definitions import (
     no_faults,
     text_checks,
     total_checks,
+    unseen_text,
     values_between,
     values_present,
 )
@@ -138,8 +139,5 @@ def entity_type_checks(recipe: Recipe) -> list[gxe.Expectation]:
     ]
     if recipe.split.method == "published":
         remedy = "add such rows to train, correct the type, or let split.method be stratified"
-        text = CheckText(
-            "unseen types", "entities of every type in train", "type {key} is not in train, {value}", remedy
-        )
-        checks.append(no_faults("fault.unseen_entity_type", text))
+        checks.append(no_faults("fault.unseen_entity_type", unseen_text(recipe, "type", "types", "entities", remedy)))
     return checks

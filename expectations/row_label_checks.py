@@ -2,7 +2,7 @@
 
 import great_expectations.expectations as gxe
 
-from assay.expectations.check_definitions import CheckText, no_faults, values_between
+from assay.expectations.check_definitions import CheckText, no_faults, unseen_text, values_between
 from assay.recipes.recipe import Recipe
 
 
@@ -57,8 +57,5 @@ def row_label_totals(recipe: Recipe) -> list[gxe.Expectation]:
     ]
     if recipe.split.method == "published":
         remedy = "add such rows to train, map the label in source.label_map, or let split.method be stratified"
-        text = CheckText(
-            "unseen row labels", "rows of every label in train", "label {key} is not in train, {value}", remedy
-        )
-        checks.append(no_faults("fault.unseen_row_label", text))
+        checks.append(no_faults("fault.unseen_row_label", unseen_text(recipe, "label", "row labels", "rows", remedy)))
     return checks

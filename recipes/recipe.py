@@ -55,7 +55,15 @@ class Validation(StrictModel):
 
     min_rows: int = Field(ENOUGH_ROWS, ge=1, le=MOST_ROWS, description="Minimum number of rows")
     min_class_rows: int = Field(
-        5, ge=2, le=MOST_ROWS, description="Minimum number of rows per class or label; each split needs at least one"
+        5,
+        ge=1,
+        le=MOST_ROWS,
+        description="Minimum number of rows per class or label; nothing is tested of one without test rows",
+    )
+    unseen_labels: Literal["refuse", "count_as_missed"] = Field(
+        "refuse",
+        description="Labels of validation or test rows that no training row has: refuse the data, or count them as "
+        "missed by the model",
     )
     max_text_length: int = Field(TEXT_LIMIT, ge=1, le=MOST_ROWS, description="Maximum length of a text, in characters")
     max_duplicate_share: float = Field(

@@ -162,6 +162,8 @@ def _check_splits(recipe: Recipe, rows: SplittingRows, assignment: Assignment) -
                 f"add rows, or change split.{split_name} or split.method ({recipe.split.method})"
                 f"{ledger_remedy if excluded else ''}"
             )
+    if recipe.validation.unseen_labels == "count_as_missed":
+        return
     counts = rows.labels.by_split(assignment.split_of)
     for label in np.flatnonzero((counts[TRAIN] == 0) & (counts.sum(axis=0) > 0)):
         head, name = rows.labels.names[label]
@@ -169,8 +171,8 @@ def _check_splits(recipe: Recipe, rows: SplittingRows, assignment: Assignment) -
             kind = "entity type" if head == "tokens" else "label"
             raise DataError(
                 f"{kind} {name!r} is in {counts[1, label]} validation and {counts[2, label]} test rows, but in no "
-                f"training row; add such training rows, remove those rows, or change split.method "
-                f"({recipe.split.method})"
+                "training row; add such training rows, remove those rows, set validation.unseen_labels to "
+                f"count_as_missed, or change split.method ({recipe.split.method})"
             )
 
 

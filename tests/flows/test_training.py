@@ -15,7 +15,7 @@ from assay.registry.model_registry import ModelRegistry
 from assay.runs.run import Step
 from assay.serving.address import open_bundle
 from assay.serving.engine import Engine, Row
-from tests.flows.tiny import make_recipe, write_rows
+from tests.flows.tiny import make_recipe, rows, write_rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "no_tracking_server")
 
@@ -126,6 +126,32 @@ def test_train_registers_a_worse_model_without_promotion(world: World) -> None:
     assert world.champion == "1"
     assert worse.promotion.version is not None
     assert worse.promotion.version.outcome == "refused"
+
+
+def test_train_counts_labels_that_no_training_row_has_as_missed(store: Path, tmp_path: Path) -> None:
+    # given a class of a single training row, and a class and an entity type that only a test row has (as in ATIS)
+    made = [{**row, "split": "train"} for row in rows(500, 1)]
+    made += [{**row, "split": "validation"} for row in rows(40, 2)] + [{**row, "split": "test"} for row in rows(40, 3)]
+    made[0]["label"] = "odd"
+    made[-1]["label"] = "new"
+    made[-2]["entities"][0]["label"] = "PLACE"
+    corpus = tmp_path / "rows.jsonl"
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in made))
+    outcome = train(
+        make_recipe(
+            corpus,
+            source={"fields": {"id": "id", "label": "label", "entities": "entities", "split": "split"}},
+            split={"method": "published"},
+            validation={"max_duplicate_share": 1.0, "min_class_rows": 1, "unseen_labels": "count_as_missed"},
+            gate={"slices": {"columns": []}, "min_f1": {"sentence": 0.5, "tokens": 0.7}, "allow_untested": True},
+        ),
+        store,
+    )
+    # then the run ends with a model, and its F1 is the mean with that of the class that it cannot know, which is 0
+    assert outcome.verdict.outcome == "passed", outcome.verdict.failed
+    metrics = MlflowClient(tracking_uri=outcome.tracking_uri).get_run(outcome.mlflow_run).data.metrics
+    assert 0.5 < metrics["test.sentence.macro_f1"] <= 2 / 3
+    assert 0.7 < metrics["test.tokens.f1"] < 1
 
 
 def test_train_forces_a_refused_model_and_records_the_reason(world: World) -> None:

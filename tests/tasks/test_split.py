@@ -244,6 +244,10 @@ def test_split_names_a_published_label_missing_in_train(tmp_path: Path) -> None:
     )
     with pytest.raises(AssayError, match="label 'rare' is in 1 validation and 0 test rows, but in no training row"):
         split_rows(tmp_path, rows, split={"method": "published"})
+    counted = split_rows(
+        tmp_path, rows, "counted", split={"method": "published"}, validation={"unseen_labels": "count_as_missed"}
+    )
+    assert counted.manifest.counts == {"train": 2, "validation": 1, "test": 1}
 
 
 def test_split_ignores_missing_entity_types_without_a_token_head(tmp_path: Path) -> None:
