@@ -88,7 +88,7 @@ def held_out_probabilities(texts: Sequence[str], label: Array, classes: int, see
     fold = np.random.default_rng(seed).permutation(len(texts)) % FOLDS
     probabilities = np.zeros((len(texts), classes), dtype=np.float32)
     for held_out in range(FOLDS):
-        rows, others = np.flatnonzero(fold == held_out), np.flatnonzero(fold != held_out)
+        rows, others = np.flatnonzero(fold == held_out).tolist(), np.flatnonzero(fold != held_out).tolist()
         trained = FineTunedEncoder(
             [texts[row] for row in others], label[others], classes, learning_rate=LEARNING_RATE, trains_words=False
         )

@@ -31,6 +31,7 @@ from assay.corpus.documents.values import (
     column,
     folded,
     get_path,
+    is_one_of,
     iso_time,
     list_of,
     plain_text,
@@ -287,8 +288,10 @@ class DocumentReader:
         names = self._document_format.label_map
         if isinstance(value, list | tuple):
             value = single_class(value) if value else ""
-        if self._no_label and (value is not MISSING and column(value, name) in self._no_label):
-            raise NoLabelError
+        if self._no_label and value is not MISSING:
+            fold = self._document_format.fold_labels
+            if is_one_of(column(value, name), self._no_label, fold=fold):
+                raise NoLabelError
         label = class_label(value, name, names, self.label_keys)
         if self._document_format.fold_labels and label not in names.values():
             label = class_label(folded(label), name, names, self.label_keys)

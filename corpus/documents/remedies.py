@@ -115,7 +115,10 @@ _REMEDIES = (
         r".* is not a time in ISO 8601",
         "write it as 2024-05-31T12:00:00Z at the source, or set source.fields.time to another",
     ),
-    (r".* is not a Unix time", "write seconds or milliseconds since 1970 at the source, or set source.fields.slices"),
+    (
+        r".* is not a Unix time",
+        "write seconds or milliseconds since 1970 at the source, or set source.fields.time to another",
+    ),
     (
         r"not valid UTF-8",
         "save the file again as UTF-8, or name its encoding in source.file.encoding, such as windows-1252",

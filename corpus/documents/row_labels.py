@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.corpus.documents.fields import DocumentFormat
-from assay.corpus.documents.values import MISSING, UnreadableError, class_label, column, folded, get_path, is_missing
+from assay.corpus.documents.values import (
+    MISSING,
+    UnreadableError,
+    class_label,
+    column,
+    folded,
+    get_path,
+    is_missing,
+    is_one_of,
+)
 
 # What tables and databases write for a label that applies or does not.
 _SWITCHES = {"1": True, "0": False, "true": True, "false": False}
@@ -99,7 +108,8 @@ class RowLabels:
 
     def _check_left_out(self, value: Any, name: str) -> None:
         single = not isinstance(value, list | tuple | Mapping)
-        if self._format.no_label and single and column(value, name) in self._format.no_label:
+        fold = self._format.fold_labels
+        if self._format.no_label and single and is_one_of(column(value, name), self._format.no_label, fold=fold):
             raise NoLabelError
 
     def _label(self, item: Any, name: str) -> str:

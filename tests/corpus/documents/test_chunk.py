@@ -30,6 +30,15 @@ def test_chunk_reader_counts_rows_without_a_label_in_each_chunk() -> None:
     assert (first.counts + second.counts).no_label == 5
 
 
+def test_chunk_reader_folds_values_that_mean_no_label_as_it_folds_labels() -> None:
+    values = {"fields": {"label": "label"}, "no_label": ["Unlabelled"]}
+    documents = [Document(label, {"text": "a text", "label": label}) for label in ("Good", "unlabelled", " UNLABELLED")]
+    for fold, left_out in ((False, 0), (True, 2)):
+        format_ = DocumentFormat.model_validate({**values, "fold_labels": fold})
+        reader = ChunkReader(format_, needs_label=True, needs_entities=False)
+        assert reader.read(documents).counts.no_label == left_out
+
+
 def test_chunk_reader_counts_sentences_without_a_label() -> None:
     reader = ChunkReader(DocumentFormat(format="parse", no_label=["-1"]), needs_label=True, needs_entities=False)
     sentences = [{"Text": "a text", "sentiment": label} for label in (-1, "good", -1)]

@@ -47,6 +47,7 @@ def test_row_labels_reads_columns_of_0_and_1_as_those_of_jigsaw() -> None:
     assert read({"toxic": "0", "insult": 0, "threat": "0"}, fields=fields) == ((), [])
     assert read({"toxic": "", "insult": None, "threat": ""}, fields=fields) == (None, [])
     assert read({"toxic": -1, "insult": -1, "threat": -1}, fields=fields, no_label=["-1"]) == ("no row", [])
+    assert read({"topics": " NONE"}, label_separator=";", no_label=["none"], fold_labels=True) == ("no row", [])
 
 
 @pytest.mark.parametrize(
