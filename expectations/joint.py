@@ -98,7 +98,8 @@ def _tag_checks() -> list[gxe.Expectation]:
                 "entities that cut a word",
                 "entities of whole words",
                 _ENTITY_ROW,
-                "the model learns and is scored on the whole word; correct the offsets if that is not intended",
+                "the model learns and is scored on the whole word; if that is not intended, correct the offsets, or, "
+                "where such texts hold emoji or accents, set source.entity.offset_unit to utf16 or bytes",
                 "warning",
             ),
         ),

@@ -103,7 +103,8 @@ _REMEDIES = (
     (r".* is neither true nor false", "set source.parse.repost to a field that holds true or false"),
     (
         r".* is not a list",
-        "set source.fields or source.parse to the field that holds the list, and source.format to the document format",
+        "set source.fields or source.parse to the field that holds the list, and source.format to the document format; "
+        "a cell of a table is text: write lists as JSON lines",
     ),
     (r"sentence is not an object", "set source.parse.sentences to a list of objects"),
     (r".* is (missing|null)", f"{_FIELDS} (format parse: source.parse), or leave such rows out with source.filter"),
