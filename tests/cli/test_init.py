@@ -131,8 +131,8 @@ def test_settable_keys_names_every_way_to_follow_a_remedy(line: str, ways: str) 
 def test_every_key_that_a_remedy_names_can_be_set() -> None:
     keys = {key for remedy in [GENERAL, *(text for _, text in _REMEDIES)] for key in _KEY.finditer(remedy)}
     without_way = {key[0] for key in keys if _way(key) is None}
-    # Columns that only a recipe names, and the section whose keys follow in the same remedy.
-    assert without_way == {"source.fields.slices", "source.parse"}
+    # The section whose keys follow in the same remedy.
+    assert without_way == {"source.parse"}
 
 
 def test_init_takes_the_share_of_rejects_that_its_error_asks_for(
