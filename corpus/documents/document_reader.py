@@ -19,6 +19,7 @@ from assay.corpus.documents.annotators.several_people import by_person
 from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
+from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import SPLIT_ALIASES, Document, shorten
 from assay.corpus.documents.row_labels import NoLabelError, RowLabels
@@ -27,11 +28,8 @@ from assay.corpus.documents.tagged_words import TaggedWords
 from assay.corpus.documents.values import (
     MISSING,
     UnreadableError,
-    class_label,
     column,
-    folded,
     get_path,
-    is_one_of,
     iso_time,
     list_of,
     plain_text,
@@ -69,8 +67,7 @@ class DocumentReader:
         self.no_label = 0
         self._row_labels = RowLabels(document_format, self.label_keys) if needs_labels else None
         self._words = TaggedWords(document_format)
-        # An empty cell is None in column().
-        self._no_label: set[str | None] = {None, *document_format.no_label} if document_format.no_label else set()
+        self._label_values = LabelValues(document_format, self.label_keys)
         plain = PlainParse(
             document_format, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys
         )
@@ -248,7 +245,7 @@ class DocumentReader:
     def _parts(self, text: str, row: AnnotatedRow) -> Parts | None:
         """Return class, entities and labels of a text as one person annotated it; None if the class means none."""
         # A text that people have annotated without a class has an empty one.
-        chosen = None if row.label is MISSING and self._no_label else row.label
+        chosen = None if row.label is MISSING and self._document_format.no_label else row.label
         labels = None
         try:
             label = self._class(chosen, self._document_format.fields.label or "label") if self._needs_label else None
@@ -285,17 +282,13 @@ class DocumentReader:
             NoLabelError: the value means that there is none.
             UnreadableError: the value is no class, nor a list of one.
         """
-        names = self._document_format.label_map
         if isinstance(value, list | tuple):
             value = single_class(value) if value else ""
-        if self._no_label and value is not MISSING:
-            fold = self._document_format.fold_labels
-            if is_one_of(column(value, name), self._no_label, fold=fold):
+        if self._document_format.no_label and value is not MISSING:
+            text = column(value, name)  # None for an empty cell
+            if text is None or self._label_values.means_none(text):
                 raise NoLabelError
-        label = class_label(value, name, names, self.label_keys)
-        if self._document_format.fold_labels and label not in names.values():
-            label = class_label(folded(label), name, names, self.label_keys)
-        return label
+        return self._label_values.read(value, name)
 
     def _entities(self, text: str, values: Mapping[str, Any], name: str | None) -> tuple[Entity, ...] | None:
         if not self._needs_entities or name is None:

@@ -6,16 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.corpus.documents.fields import DocumentFormat
-from assay.corpus.documents.values import (
-    MISSING,
-    UnreadableError,
-    class_label,
-    column,
-    folded,
-    get_path,
-    is_missing,
-    is_one_of,
-)
+from assay.corpus.documents.label_values import LabelValues
+from assay.corpus.documents.values import MISSING, UnreadableError, column, get_path, is_missing
 
 # What tables and databases write for a label that applies or does not.
 _SWITCHES = {"1": True, "0": False, "true": True, "false": False}
@@ -35,7 +27,7 @@ class RowLabels:
     def __init__(self, document_format: DocumentFormat, used: set[str]) -> None:
         """Take the format of the documents; `used` receives the keys of its label map that match a label."""
         self._format = document_format
-        self._used = used
+        self._values = LabelValues(document_format, used)
 
     @property
     def names(self) -> list[str]:
@@ -67,7 +59,7 @@ class RowLabels:
             UnreadableError: the value is missing, or holds something other than labels.
         """
         items = self._items(value, name)
-        return None if items is None else tuple(sorted({self._label(item, name) for item in items}))
+        return None if items is None else tuple(sorted({self._values.read(item, name) for item in items}))
 
     def _switched_on(self, names: Sequence[str], values: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the columns that hold 1, by their names; None if all of them are empty."""
@@ -82,7 +74,7 @@ class RowLabels:
         if empty:
             raise UnreadableError("labels are known in part", f"{empty[0]} is empty")
         chosen = [name for name, value in cells.items() if _is_on(value, name)]
-        return tuple(sorted({self._label(name, name) for name in chosen}))
+        return tuple(sorted({self._values.read(name, name) for name in chosen}))
 
     def _items(self, value: Any, name: str) -> Sequence[Any] | None:
         if value is MISSING:
@@ -108,16 +100,8 @@ class RowLabels:
 
     def _check_left_out(self, value: Any, name: str) -> None:
         single = not isinstance(value, list | tuple | Mapping)
-        fold = self._format.fold_labels
-        if self._format.no_label and single and is_one_of(column(value, name), self._format.no_label, fold=fold):
+        if self._format.no_label and single and (text := column(value, name)) and self._values.means_none(text):
             raise NoLabelError
-
-    def _label(self, item: Any, name: str) -> str:
-        names = self._format.label_map
-        label = class_label(item, name, names, self._used)
-        if self._format.fold_labels and label not in names.values():
-            label = class_label(folded(label), name, names, self._used)
-        return label
 
 
 def written_list(text: str) -> Any:

@@ -3,7 +3,7 @@
 import math
 import re
 import reprlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -172,13 +172,6 @@ def class_label(value: Any, name: str, names: Mapping[str, str], used: set[str] 
 def folded(label: str) -> str:
     """Return a label in lower case, with single spaces between its words and none at its edges."""
     return " ".join(label.split()).lower()
-
-
-def is_one_of(text: str | None, names: Collection[str | None], *, fold: bool) -> bool:
-    """Return whether a value is one of the names; with `fold` also if it differs from one by case or white space."""
-    if not fold or text is None:
-        return text in names
-    return folded(text) in {folded(name) for name in names if name is not None}
 
 
 def column(value: Any, name: str) -> str | None:
