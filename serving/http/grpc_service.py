@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
@@ -19,7 +18,7 @@ from assay.serving.http.listening import check_free, format_address
 from assay.serving.http.protocols.grpc_messages import infer_message, load_messages, read_message
 from assay.serving.http.protocols.tensors import output_tensors, read_rows, requested_outputs
 from assay.serving.http.protocols.v2 import describe_model
-from assay.serving.http.request_ids import BEGIN, RECEIVED, REQUEST_ID, valid_id
+from assay.serving.http.request_ids import BEGIN, RECEIVED, REQUEST_ID, new_id, valid_id
 from assay.serving.http.requests import request_options
 from assay.serving.http.server_settings import Settings
 
@@ -211,7 +210,7 @@ def _as_request(name: str, call: Any, max_deadline: float) -> Request:
     remaining = call.time_remaining()
     if remaining is not None and "x-deadline-ms" not in dict(metadata):
         headers.append((b"x-deadline-ms", str(max(1, int(min(remaining, max_deadline) * 1000))).encode()))
-    known = valid_id(dict(metadata).get("x-request-id")) or uuid.uuid4().hex
+    known = valid_id(dict(metadata).get("x-request-id")) or new_id()
     state = {REQUEST_ID: known, BEGIN: time.perf_counter(), RECEIVED: time.monotonic()}
     path = f"/{_SERVICE}/{name}"
     return Request(

@@ -62,8 +62,7 @@ class ModelCalls:
         self._check_capacity(deadline, rows)
         items = await self._encode(model, rows)
         predictions = await self._compute(request, model, items, deadline)
-        self._metrics.truncated.inc(sum(prediction.truncated for prediction in predictions))
-        self._metrics.abstained.inc(sum(prediction.abstained for prediction in predictions))
+        self._metrics.record_predictions(predictions)
         return PredictedRows(model, rows, predictions, time.monotonic() - begin)
 
     def expected_wait(self, arriving: int = 0) -> float:

@@ -49,4 +49,6 @@ class ModelSet:
 
     def slowest(self) -> ActiveModel:
         """Return the model with the largest cost per token, by which waits are estimated."""
+        if not self.others:
+            return self.default
         return max(self, key=lambda active: active.model.cost.seconds_per_token)

@@ -1,8 +1,8 @@
 """Ids of requests: that of the client or a new one, returned in the response and written to the access log."""
 
 import re
+import secrets
 import time
-import uuid
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -17,6 +17,7 @@ BEGIN = "begin"
 RECEIVED = "received"
 # An id goes into logs and headers: no spaces, no control characters, no megabytes.
 _ID = re.compile(r"[!-~]{1,128}")
+_ID_BYTES = 16
 
 
 def request_id(request: Request) -> str:
@@ -37,6 +38,11 @@ def received_at(request: Request) -> float:
     return received
 
 
+def new_id() -> str:
+    """Return an id for a request whose client sent none."""
+    return secrets.token_hex(_ID_BYTES)
+
+
 def valid_id(text: str | None) -> str | None:
     """Return an id that a client sent; None if it is none."""
     return text if text is not None and _ID.fullmatch(text) else None
@@ -55,7 +61,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        known = valid_id(headers.get("x-request-id")) or uuid.uuid4().hex
+        known = valid_id(headers.get("x-request-id")) or new_id()
         trace = valid_id(headers.get("traceparent"))
         state = scope.setdefault("state", {})
         state[REQUEST_ID] = known

@@ -1,6 +1,6 @@
 """Metrics for Prometheus at /metrics. Names follow those of Triton, with the prefix `assay_`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,6 +12,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from assay.serving.engine import Prediction
 from assay.serving.http.active_model import ServedModel
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -39,8 +40,8 @@ class ServerMetrics:
         self._batches = Counter("assay_inference_exec_count", "Computed batches", registry=registry)
         self._tokens = Counter("assay_inference_tokens", "Computed tokens without padding", registry=registry)
         self._padding = Counter("assay_inference_padding_tokens", "Computed padding tokens", registry=registry)
-        self.truncated = Counter("assay_inference_truncated", "Rows that were truncated", registry=registry)
-        self.abstained = Counter("assay_inference_abstained", "Rows that were left to a person", registry=registry)
+        self._truncated = Counter("assay_inference_truncated", "Rows that were truncated", registry=registry)
+        self._abstained = Counter("assay_inference_abstained", "Rows that were left to a person", registry=registry)
         self.tokenization = Histogram(
             "assay_inference_tokenization_duration_seconds", "Seconds per request", buckets=_SECONDS, registry=registry
         )
@@ -93,6 +94,13 @@ class ServerMetrics:
         self._batch_rows.observe(rows)
         self._batch_tokens.observe(padded)
         self._compute.observe(seconds)
+
+    def record_predictions(self, predictions: Sequence[Prediction]) -> None:
+        """Record the predictions of a request; most are neither truncated nor left to a person."""
+        if truncated := sum(prediction.truncated for prediction in predictions):
+            self._truncated.inc(truncated)
+        if abstained := sum(prediction.abstained for prediction in predictions):
+            self._abstained.inc(abstained)
 
     def set_model(self, model: ServedModel) -> None:
         """Set the active model of its name."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -12,7 +11,7 @@ from assay.serving.http.error_responses import overloaded
 from assay.serving.http.headers import DEFAULTS
 from assay.serving.http.known_heads import KnownHeads
 from assay.serving.http.model_calls import ModelCalls
-from assay.serving.http.request_ids import valid_id
+from assay.serving.http.request_ids import new_id, valid_id
 from assay.serving.http.server_metrics import ServerMetrics
 
 # The application decides about requests with a deadline of their own, those that wait for 100 Continue, and those of
@@ -68,7 +67,7 @@ class Shedder:
         head, body = _response(round(wait, 1))
         known, trace = _id(sent, b"x-request-id"), _id(sent, b"traceparent")
         if self._log is not None:
-            self._log.record(known or uuid.uuid4().hex, trace, "POST", path.decode("latin-1"), 429, 0.0)
+            self._log.record(known or new_id(), trace, "POST", path.decode("latin-1"), 429, 0.0)
         return b"".join([head, _line("x-request-id", known), _line("traceparent", trace), b"\r\n", body])
 
     def admit(self) -> None:
