@@ -10,30 +10,19 @@ from itertools import chain
 from typing import Any
 
 import httptools
-from pydantic_core import to_json
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from assay.serving.http.client_connection import CLIENT_CONNECTION, ClientConnection
+from assay.serving.http.connection_fault import ConnectionFault
 from assay.serving.http.reading_turns import ReadingTurns
+from assay.serving.http.received_request import ReceivedRequest, RefusedRequest
 from assay.serving.http.request_ids import BEGIN, RECEIVED
 from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
 
 _GRACE_SECONDS = 0.3
-# Bytes that a chunk of a body takes besides its content: five if it holds one byte.
-_BYTES_PER_CHUNK = 8
-_INVALID = b"400 Bad Request"
-_SLOW = b"408 Request Timeout"
-_LARGE_BODY = b"413 Content Too Large"
-_LARGE_HEADERS = b"431 Request Header Fields Too Large"
-_DETAILS = {
-    _INVALID: "the request is not valid HTTP; send it again by an HTTP client",
-    _SLOW: "the headers came too slowly; send the request again",
-    _LARGE_BODY: "the body is too large; send less per request",
-    _LARGE_HEADERS: "the headers are too large; send less in them",
-}
 
 
 class GuardedConnection(HttpToolsProtocol):
@@ -57,20 +46,13 @@ class GuardedConnection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._header_bytes: int | None = None  # received so far; None between requests and while a body is received
-        self._in_body = False  # the headers of the current request are complete, and its body is not
-        self._framing_bytes = 0  # received with its body, but no part of it: lengths of chunks, trailers
-        self._awaits_continue = False  # the client sends that body after 100 Continue only
-        self._fault: bytes | None = None  # status of the refusal that ends the connection
-        self._begin = time.perf_counter()  # when the first byte of the current request arrived
+        self._received = ReceivedRequest()
+        self._refused: RefusedRequest | None = None  # the current request, if it is refused
+        self._fault: ConnectionFault | None = None  # ends the connection
         self._arrived = time.monotonic()  # when the last data arrived
         self._deferred = b""  # data that wait for a turn of this connection
         self._timer: asyncio.TimerHandle | None = None
-        self._begun = False  # a part of the current request has been parsed
         self._first_data = b""  # the data that are being parsed, if they begin with a request
-        self._refusal: bytes | None = None  # response to the current request, if that is refused
-        self._refused_headers: list[tuple[bytes, bytes]] = []
-        self._refused_bytes = 0
         self._upgrading = False  # the client offers another protocol with the current request
         self._client_connection = ClientConnection()
 
@@ -85,8 +67,8 @@ class GuardedConnection(HttpToolsProtocol):
         if self._fault is not None:
             return
         # A request may have its response before its body is received: data that follow belong to that body.
-        if self._header_bytes is None and not self._in_body and not self._deferred:
-            self._begin_headers()
+        if not self._received.in_headers and not self._received.in_body and not self._deferred:
+            self._received.begin_headers()
         if self._deferred:
             self._deferred += data
         elif self.turns is None or self.turns.begin(self._take_turn):
@@ -103,23 +85,20 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _handle(self, data: bytes) -> None:
         """Parse the data, and close the connection if headers or trailers are too large."""
-        if not self._begun:
+        if not self._received.parsed:
             if self._refuse_known(data):
-                self._header_bytes = None
+                self._received.end_headers()
                 self._stop_timer()
                 return
             self._first_data = data
-        if self._header_bytes is not None:
-            self._header_bytes += len(data)
-        elif self._in_body:
-            self._framing_bytes += len(data)
+        self._received.count(len(data))
         self._feed(data)
         self._first_data = b""
-        if max(self._header_bytes or 0, self._framing_bytes) > self.limits.header:
-            self._close_with(_LARGE_HEADERS)
-        elif self._in_body:
+        if self._received.overhead_bytes > self.limits.header:
+            self._close_with(ConnectionFault.LARGE_HEADERS)
+        elif self._received.in_body:
             self._start_body_timer()
-        elif self._header_bytes is not None and self._fault is None and not self._is_running():
+        elif self._received.in_headers and self._fault is None and not self._is_running():
             self._start_header_timer()
 
     def _feed(self, data: bytes) -> None:
@@ -129,9 +108,9 @@ class GuardedConnection(HttpToolsProtocol):
             if self._upgrading:
                 self._ignore_upgrade(data[upgrade.args[0] :])
             else:
-                self._close_with(_INVALID)  # CONNECT
+                self._close_with(ConnectionFault.INVALID)  # CONNECT
         except httptools.HttpParserError:
-            self._close_with(_INVALID)
+            self._close_with(ConnectionFault.INVALID)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Parse the request again without its header Upgrade, which a server may ignore (RFC 9110, section 7.8).
@@ -151,13 +130,9 @@ class GuardedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Watch the headers of the next request, which may begin in the data of the one before it."""
         super().on_message_begin()
-        self._begun = True
-        if self._header_bytes is None:
-            self._begin_headers()
-
-    def _begin_headers(self) -> None:
-        self._header_bytes = 0
-        self._begin = time.perf_counter()
+        self._received.parsed = True
+        if not self._received.in_headers:
+            self._received.begin_headers()
 
     def on_headers_complete(self) -> None:
         """Stop the timer, and start the request unless its headers are invalid or too large, or it is refused."""
@@ -165,29 +140,25 @@ class GuardedConnection(HttpToolsProtocol):
             return
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                self._close_with(_INVALID)
+                self._close_with(ConnectionFault.INVALID)
             else:
                 self._upgrading = True
             return
-        self._header_bytes = None
-        self._framing_bytes = 0
+        self._received.end_headers()
         self._stop_timer()
         if len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > self.limits.header:
-            self._close_with(_LARGE_HEADERS)
+            self._close_with(ConnectionFault.LARGE_HEADERS)
             return
         if [name for name, _ in self.headers].count(b"host") > 1:  # a proxy may have read another one
-            self._close_with(_INVALID)
+            self._close_with(ConnectionFault.INVALID)
             return
-        self._refusal = self._refuse()
-        if self._refusal is None:
+        self._refused = self._refuse()
+        if self._refused is None:
             self._unset_keepalive_if_required()
             super().on_headers_complete()
-            self.scope["state"][BEGIN] = self._begin
+            self.scope["state"][BEGIN] = self._received.begin
             self._keep_alive_for_http_1_0()
-        else:
-            self._refused_headers = self.headers
-        self._in_body = True
-        self._awaits_continue = self.expect_100_continue
+        self._received.begin_body(awaits_continue=self.expect_100_continue)
         self.headers = []  # trailers are ignored: the checks of the headers have passed (RFC 9110, section 6.5.1)
 
     def _keep_alive_for_http_1_0(self) -> None:
@@ -200,46 +171,44 @@ class GuardedConnection(HttpToolsProtocol):
         """Pass on a part of a body; discard it if the request is refused."""
         if self._fault is not None:
             return
-        self._awaits_continue = False
-        self._framing_bytes = max(0, self._framing_bytes - _BYTES_PER_CHUNK * len(body))
-        if self._refusal is not None:
-            self._refused_bytes += len(body)
-            if self._refused_bytes > self.limits.body:
-                self._close_with(_LARGE_BODY)
+        self._received.count_body(len(body))
+        if self._refused is not None:
+            self._refused.body_bytes += len(body)
+            if self._refused.body_bytes > self.limits.body:
+                self._close_with(ConnectionFault.LARGE_BODY)
         elif not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Complete the request, or send its refusal."""
-        self._begun = False
+        self._received.parsed = False
         if self._upgrading or self._fault is not None:
             return
-        self._in_body = False
-        self._framing_bytes = 0
+        self._received.end_body()
         self._stop_timer()
-        if self._refusal is None:
+        if self._refused is None:
             if not self.transport.is_closing():
                 self.scope["state"][CLIENT_CONNECTION] = self._client_connection
                 self.scope["state"][RECEIVED] = self._arrived
                 super().on_message_complete()
             return
+        refused, self._refused = self._refused, None
         if self.shedder is not None and self._first_data:
-            self.shedder.known_heads.add(self._first_data, self.url, self._refused_headers)
-        refusal, self._refusal, self._refused_bytes, self._refused_headers = self._refusal, None, 0, []
+            self.shedder.known_heads.add(self._first_data, self.url, refused.headers)
         if not self.transport.is_closing():
-            self._send_refusal(refusal)
+            self._send_refusal(refused.response)
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or close the connection after a fault."""
         if self._fault is not None and not self.pipeline:
             self._send_and_close(self._fault)
-        elif self._in_body and self._awaits_continue and not self._is_running():
+        elif self._received.in_body and self._received.awaits_continue and not self._is_running():
             # The client may leave the body out after this response, and its next request would be read as the body.
             self.transport.close()
-        elif self._header_bytes is not None and not self._is_running():
+        elif self._received.in_headers and not self._is_running():
             self._start_header_timer()
         super().on_response_complete()
-        if self._in_body:
+        if self._received.in_body:
             self._start_body_timer()  # of a request that waited for the one before it, and has its response
 
     def _is_running(self) -> bool:
@@ -258,14 +227,14 @@ class GuardedConnection(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close the connection if it is idle. Refusals leave the timer as it is: a new one for each takes time."""
         rest = self.timeout_keep_alive - (time.monotonic() - self._arrived)
-        if self._header_bytes is not None or self._in_body or self._deferred:
+        if self._received.in_headers or self._received.in_body or self._deferred:
             self._start_keep_alive_timer(self.timeout_keep_alive)  # its request has timers of its own
         elif rest > 0:
             self._start_keep_alive_timer(rest)
         else:
             super().timeout_keep_alive_handler()
 
-    def _refuse(self) -> bytes | None:
+    def _refuse(self) -> RefusedRequest | None:
         # Responses keep the order of the requests: while an earlier one is running, the application handles the next.
         if self.shedder is None or self._is_running():
             return None
@@ -276,7 +245,8 @@ class GuardedConnection(HttpToolsProtocol):
         refusal = self.shedder.refuse(self.url, self.headers, time.monotonic() - self._arrived)
         if refusal is None:
             self.shedder.admit()
-        return refusal
+            return None
+        return RefusedRequest(refusal, self.headers)
 
     def _refuse_known(self, data: bytes) -> bool:
         """Refuse a request that differs from an earlier one in its body alone, without parsing it."""
@@ -314,7 +284,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _start_header_timer(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(self.limits.header_seconds, self._close_with, _SLOW)
+            self._timer = self.loop.call_later(self.limits.header_seconds, self._close_with, ConnectionFault.SLOW)
 
     def _start_body_timer(self) -> None:
         """Close the connection if a body never ends; a running application has sent its 408 before."""
@@ -327,26 +297,24 @@ class GuardedConnection(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
-    def _close_with(self, status: bytes) -> None:
+    def _close_with(self, fault: ConnectionFault) -> None:
         """Refuse the request that is being received, and close the connection after the responses to earlier ones."""
         self._stop_timer()
         if self._fault is not None:
             return
-        waits = self._is_running() and not self._in_body
-        if self._in_body and self.pipeline:
+        waits = self._is_running() and not self._received.in_body
+        if self._received.in_body and self.pipeline:
             self.pipeline.popleft()  # the request itself waits for earlier ones
             waits = True
-        self._fault = status  # what follows in the same data is not handled
+        self._fault = fault  # what follows in the same data is not handled
         if waits:
             return
-        if self._in_body and self._refusal is None and self.cycle.response_started:
+        if self._received.in_body and self._refused is None and self.cycle.response_started:
             self.transport.close()  # it has its response
         else:
-            self._send_and_close(status)
+            self._send_and_close(fault)
 
-    def _send_and_close(self, status: bytes) -> None:
+    def _send_and_close(self, fault: ConnectionFault) -> None:
         if not self.transport.is_closing():
-            body = to_json({"error": _DETAILS[status]})
-            head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + head + body)
+            self.transport.write(fault.response())
             self.transport.close()

@@ -193,7 +193,7 @@ async def play(settings: Settings, app: Any, data: Sequence[bytes], steps: Seque
     timers = (connection._timer is not None, connection.timeout_keep_alive_task is not None)
     assert transport.closed or any(timers), data
     connection.connection_lost(None)
-    return re.findall(rb"HTTP/1.1 (\d+)", transport.written), transport.closed, connection._in_body, timers
+    return re.findall(rb"HTTP/1.1 (\d+)", transport.written), transport.closed, connection._received.in_body, timers
 
 
 def test_connection_answers_alike_with_and_without_known_heads(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
