@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.documents.chunk import DocumentChunk
+from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.entity import Entity
 from assay.corpus.example import Example, Head, from_batch, to_batch
 from assay.corpus.overlay import PARTS, AddedText, Correction, Overlay, corrected, text_digest
@@ -46,17 +47,18 @@ class CorrectedRows:
     Args:
         overlay: the corrections.
         heads: heads of the recipe.
+        values: reader of labels, by which they are named now.
         added_split: published split of added rows, for a recipe that reads published splits.
     """
 
-    def __init__(self, overlay: Overlay, heads: Collection[Head], added_split: str | None = None) -> None:
-        self._overlay = overlay
+    def __init__(
+        self, overlay: Overlay, heads: Collection[Head], values: LabelValues, added_split: str | None = None
+    ) -> None:
+        self._overlay, latest = overlay, overlay.renamed(values).latest
         self._added_split = added_split
         self._heads = heads
-        self._of_source = {
-            row: one for row, one in overlay.latest.items() if one.decision == "corrected" and one.added is None
-        }
-        self._added = {row: one for row, one in overlay.latest.items() if one.added is not None}
+        self._of_source = {row: one for row, one in latest.items() if one.decision == "corrected" and one.added is None}
+        self._added = {row: one for row, one in latest.items() if one.added is not None}
         self._ids, self._texts = pa.array(list(self._of_source)), self._added_texts()
         self._done: list[CorrectedRow] = []
         self._found: set[str] = set()  # ids of corrections whose row the source holds

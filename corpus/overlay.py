@@ -16,6 +16,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from assay.corpus.documents.label_values import LabelValues, read_if_any
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, Head
@@ -93,12 +94,24 @@ class Overlay:
             return None
         return correction
 
+    def renamed(self, values: LabelValues) -> "Overlay":
+        """Return the overlay with its labels as the source names them now, which may have changed since."""
+        return Overlay([_renamed(correction, values) for correction in self.history])
+
     def as_of(self, digest: str | None) -> "Overlay | None":
         """Return the overlay as it was when it had this digest; None if it never had."""
         if digest is None:
             return Overlay([])
         ends = [end for end, at_end in enumerate(_digests(self.history), 1) if at_end == digest]
         return Overlay(self.history[: ends[-1]]) if ends else None
+
+
+def _renamed(correction: Correction, values: LabelValues) -> Correction:
+    """Return a correction with other names of its labels; one that means none now leaves the labels of the source."""
+    label, labels = correction.label, correction.labels
+    label = None if label is None else read_if_any(values.read_class, label, "label")
+    labels = None if labels is None else read_if_any(values.read_each, labels, "labels")
+    return correction.model_copy(update={"label": label, "labels": labels})
 
 
 def _digests(history: Iterable[Correction]) -> Iterator[str | None]:

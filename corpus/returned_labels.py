@@ -29,8 +29,9 @@ from assay.corpus.documents.annotators.recognised import READERS, recognised_for
 from assay.corpus.documents.annotators.several_people import by_person, joined
 from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields, Fields
+from assay.corpus.documents.label_values import LabelValues, NoLabelError
 from assay.corpus.documents.raw_document import Document, InvalidRow
-from assay.corpus.documents.values import MISSING, UnreadableError, class_label, get_path, plain_text
+from assay.corpus.documents.values import MISSING, UnreadableError, get_path, plain_text
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, Head
@@ -70,9 +71,17 @@ class ReadingRules:
             labels="labels" in self.heads,
         )
 
+    def label_values(self, values: Mapping[str, Any], tool: str) -> LabelValues:
+        """Return the reader of the labels of a document, in which people may have chosen among the new names."""
+        return LabelValues(self.source, renamed=not self._is_of_source(values, tool))
+
+    def _is_of_source(self, values: Mapping[str, Any], tool: str) -> bool:
+        """Return whether the recipe itself reads such documents."""
+        return self.source.format == tool and not is_task_of_assay(values)
+
     def _fields(self, values: Mapping[str, Any], tool: str) -> Fields:
         """Return where a document holds class and labels: as in the recipe's source, or as in a task."""
-        if self.source.format == tool and not is_task_of_assay(values):
+        if self._is_of_source(values, tool):
             return self.source.fields
         if tool not in ("label_studio", "argilla"):
             return Fields()
@@ -247,16 +256,25 @@ class _Decision:
         if not found:
             return None
         parts = agreed([(one.at if one.is_dated else None, one.parts) for one in found], agreement)
+        if parts == Parts():
+            return None
         return max((one for one in found if one.parts == parts), key=lambda one: one.at)
 
     @classmethod
     def _of(cls, values: Mapping[str, Any], tool: str, rules: ReadingRules) -> "_Decision | None":
+        """Return the decision of a document, whose parts are empty if a person chose what means no label."""
         row = read_decision(values, tool, rules.needs(values, tool))
         if row is None:
             return None
         text = plain_text(row.text, "text")
-        parts = Parts(_label(row, rules), _labels(row, rules), _entities(row, text, tool, rules))
-        if parts == Parts():
+        names, chose_none = rules.label_values(values, tool), False
+        label, labels = None, None
+        try:
+            label, labels = _label(row, names, rules), _labels(row, names, rules)
+        except NoLabelError:
+            chose_none = True
+        parts = Parts(label, labels, _entities(row, text, tool, rules))
+        if parts == Parts() and not chose_none:
             return None
         dated = decided_at(values, rules.source.annotations)
         return cls(
@@ -336,21 +354,21 @@ def _text_pair(values: Mapping[str, Any]) -> str | None:
     return next((text for text in found if isinstance(text, str)), None)
 
 
-def _label(row: AnnotatedRow, rules: ReadingRules) -> str | None:
+def _label(row: AnnotatedRow, values: LabelValues, rules: ReadingRules) -> str | None:
     if "sentence" not in rules.heads or row.label in (MISSING, None, ""):
         return None
-    label = class_label(row.label, "label", {})
+    label = values.read_class(row.label, "label")
     if rules.classes is not None and label not in rules.classes:
         raise UnreadableError("label is no class of the recipe (--new-labels accepts it)", label)
     return label
 
 
-def _labels(row: AnnotatedRow, rules: ReadingRules) -> tuple[str, ...] | None:
+def _labels(row: AnnotatedRow, values: LabelValues, rules: ReadingRules) -> tuple[str, ...] | None:
     if "labels" not in rules.heads or row.labels in (MISSING, None):
         return None
     if not isinstance(row.labels, list):
         raise UnreadableError("labels is not a list of labels", row.labels)
-    labels = tuple(sorted({class_label(label, "label", {}) for label in row.labels}))
+    labels = values.read_each(row.labels, "label")
     known = rules.row_labels
     if known is not None and (unknown := [label for label in labels if label not in known]):
         raise UnreadableError("label is none of the recipe (--new-labels accepts it)", unknown[0])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
@@ -86,11 +87,13 @@ def apply_corrections(
     splits = newest_result(run, "split")
     split_of = Splits.load(splits).split_of if splits else {}
     shared, file = shared_store(), overlay_path(store, recipe.name)
-    overlay, snapshot = read_overlay(file, shared), Snapshot.load(extracted)
-    rules = _rules(recipe, snapshot, overlay, author, id_field, new_labels=new_labels)
+    snapshot = Snapshot.load(extracted)
+    overlay = read_overlay(file, shared)
+    present = overlay.renamed(LabelValues(recipe.source, renamed=True))
+    rules = _rules(recipe, snapshot, present, author, id_field, new_labels=new_labels)
     documents = read_documents(path)
     tool = tool or tool_of(documents, path)
-    returned = match_rows(documents, tool, _present_rows(snapshot, overlay, rules), overlay, rules, Path(path))
+    returned = match_rows(documents, tool, _present_rows(snapshot, present, rules), present, rules, Path(path))
     if returned.rejected and not (returned.corrections or returned.undecided or returned.older):
         row_id, reason = returned.rejected[0]
         raise AssayError(

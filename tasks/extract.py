@@ -16,6 +16,7 @@ from assay.corpus.documents.annotators.several_people import BY_PERSON
 from assay.corpus.documents.chunk import ChunkReader, Counts, DocumentChunk
 from assay.corpus.documents.document_diagnosis import diagnose, field_names
 from assay.corpus.documents.document_reader import DocumentReader
+from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.documents.reject_reasons import frequent_reasons
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import SLICE_PREFIX
@@ -102,6 +103,7 @@ def read_rows(recipe: Recipe, folder: Path, description: dict[str, Any], overlay
         corrections = CorrectedRows(
             overlay,
             recipe.heads,
+            LabelValues(recipe.source, renamed=True),
             # Test rows of a published split are not chosen by a model.
             added_split="train" if recipe.split.method == "published" else None,
         )

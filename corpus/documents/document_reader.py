@@ -11,7 +11,6 @@ from assay.corpus.documents.annotators.annotated_row import (
     Values,
     agreed,
     saying_something,
-    single_class,
 )
 from assay.corpus.documents.annotators.decisions import decided_at
 from assay.corpus.documents.annotators.recognised import READERS
@@ -19,10 +18,10 @@ from assay.corpus.documents.annotators.several_people import by_person
 from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
 from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
-from assay.corpus.documents.label_values import LabelValues
+from assay.corpus.documents.label_values import LabelValues, NoLabelError
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import SPLIT_ALIASES, Document, shorten
-from assay.corpus.documents.row_labels import NoLabelError, RowLabels
+from assay.corpus.documents.row_labels import RowLabels
 from assay.corpus.documents.slice_values import slice_field, slice_value
 from assay.corpus.documents.tagged_words import TaggedWords
 from assay.corpus.documents.values import (
@@ -65,9 +64,9 @@ class DocumentReader:
         self._needs_entities = needs_entities
         self.label_keys: set[str] = set()
         self.no_label = 0
-        self._row_labels = RowLabels(document_format, self.label_keys) if needs_labels else None
         self._words = TaggedWords(document_format)
         self._label_values = LabelValues(document_format, self.label_keys)
+        self._row_labels = RowLabels(document_format, self._label_values) if needs_labels else None
         plain = PlainParse(
             document_format, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys
         )
@@ -246,9 +245,10 @@ class DocumentReader:
         """Return class, entities and labels of a text as one person annotated it; None if the class means none."""
         # A text that people have annotated without a class has an empty one.
         chosen = None if row.label is MISSING and self._document_format.no_label else row.label
-        labels = None
+        label, labels = None, None
         try:
-            label = self._class(chosen, self._document_format.fields.label or "label") if self._needs_label else None
+            if self._needs_label:
+                label = self._label_values.read_class(chosen, self._document_format.fields.label or "label")
             if self._row_labels is not None:
                 labels = self._row_labels.of(row.labels, self._needs.labels_field or "labels")
         except NoLabelError:
@@ -270,25 +270,10 @@ class DocumentReader:
     def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
         if not self._needs_label or name is None:
             return None
-        return self._class(get_path(values, name), name)
+        return self._label_values.read_class(get_path(values, name), name)
 
     def _labels(self, values: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None if self._row_labels is None else self._row_labels.read(values)
-
-    def _class(self, value: Any, name: str) -> str:
-        """Return the class of a value.
-
-        Raises:
-            NoLabelError: the value means that there is none.
-            UnreadableError: the value is no class, nor a list of one.
-        """
-        if isinstance(value, list | tuple):
-            value = single_class(value) if value else ""
-        if self._document_format.no_label and value is not MISSING:
-            text = column(value, name)  # None for an empty cell
-            if text is None or self._label_values.means_none(text):
-                raise NoLabelError
-        return self._label_values.read(value, name)
 
     def _entities(self, text: str, values: Mapping[str, Any], name: str | None) -> tuple[Entity, ...] | None:
         if not self._needs_entities or name is None:

@@ -1,19 +1,34 @@
 """Labels as the source settings name them: renamed, folded, or left out since they mean none."""
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
+from assay.corpus.documents.annotators.annotated_row import single_class
 from assay.corpus.documents.fields import DocumentFormat
-from assay.corpus.documents.values import class_label, folded
+from assay.corpus.documents.values import MISSING, class_label, column, folded
+
+T = TypeVar("T")
+
+
+class NoLabelError(Exception):
+    """Error for a class or labels that mean that a row has none."""
 
 
 class LabelValues:
     """Reader of single labels, by `label_map`, `fold_labels` and `no_label` of the source."""
 
-    def __init__(self, document_format: DocumentFormat, used: set[str]) -> None:
-        """Take the format of the documents; `used` receives the keys of its label map that match a label."""
+    def __init__(self, document_format: DocumentFormat, used: set[str] | None = None, *, renamed: bool = False) -> None:
+        """Take the settings of the source.
+
+        Args:
+            document_format: format of the documents.
+            used: receives the keys of the label map that match a label.
+            renamed: labels may have been chosen among the new names of the label map, which are then read as they are.
+        """
         self._names = document_format.label_map
         self._fold = document_format.fold_labels
-        self._used = used
+        self._used: set[str] = set() if used is None else used
+        self._renamed = renamed
         self._none = {self._as_compared(text) for text in document_format.no_label}
 
     def read(self, value: Any, name: str) -> str:
@@ -22,14 +37,60 @@ class LabelValues:
         Raises:
             UnreadableError: the value is no label.
         """
+        if self._renamed and (given := class_label(value, name, {})) in self._names.values():
+            return given
         label = class_label(value, name, self._names, self._used)
         if self._fold and label not in self._names.values():
             label = class_label(folded(label), name, self._names, self._used)
         return label
 
-    def means_none(self, text: str) -> bool:
-        """Return whether the text is one of `no_label`."""
-        return bool(self._none) and self._as_compared(text) in self._none
+    def read_class(self, value: Any, name: str) -> str:
+        """Return the class in a value, or in a list of one; `name` is that of its field.
+
+        Raises:
+            NoLabelError: the value is one of `no_label`, or empty where the source has any.
+            UnreadableError: the value is no class, nor a list of one.
+        """
+        if isinstance(value, list | tuple):
+            value = single_class(value) if value else ""
+        if self._none and value is not MISSING and column(value, name) is None:
+            raise NoLabelError
+        self.check_left_out(value, name)
+        return self.read(value, name)
+
+    def read_each(self, values: Iterable[Any], name: str) -> tuple[str, ...]:
+        """Return the labels in the values of a list, sorted and each once; `name` is that of its field.
+
+        Raises:
+            NoLabelError: one of them is one of `no_label`.
+            UnreadableError: one of them is no label.
+        """
+        items = list(values)
+        for item in items:
+            self.check_left_out(item, name)
+        return tuple(sorted({self.read(item, name) for item in items}))
+
+    def check_left_out(self, value: Any, name: str) -> None:
+        """Check that a value is none of `no_label`; `name` is that of its field.
+
+        Raises:
+            NoLabelError: it is.
+        """
+        if not self._none or value is MISSING or isinstance(value, list | tuple | Mapping):
+            return
+        text = column(value, name)
+        if text is None or (self._renamed and text in self._names.values()):
+            return
+        if self._as_compared(text) in self._none:
+            raise NoLabelError
 
     def _as_compared(self, text: str) -> str:
         return folded(text) if self._fold else text
+
+
+def read_if_any(read: Callable[[Any, str], T], value: Any, name: str) -> T | None:
+    """Return what a reader of labels makes of a value; None where that means that there are none."""
+    try:
+        return read(value, name)
+    except NoLabelError:
+        return None

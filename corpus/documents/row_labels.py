@@ -13,10 +13,6 @@ from assay.corpus.documents.values import MISSING, UnreadableError, column, get_
 _SWITCHES = {"1": True, "0": False, "true": True, "false": False}
 
 
-class NoLabelError(Exception):
-    """Error for a row whose class or labels mean that it has none, so that the recipe leaves it out."""
-
-
 class RowLabels:
     """Reader of the labels of a row.
 
@@ -24,10 +20,10 @@ class RowLabels:
     empty cell between separators, since a table has no other way to write it.
     """
 
-    def __init__(self, document_format: DocumentFormat, used: set[str]) -> None:
-        """Take the format of the documents; `used` receives the keys of its label map that match a label."""
+    def __init__(self, document_format: DocumentFormat, values: LabelValues) -> None:
+        """Take the format of the documents, and the reader of each label."""
         self._format = document_format
-        self._values = LabelValues(document_format, used)
+        self._values = values
 
     @property
     def names(self) -> list[str]:
@@ -59,7 +55,7 @@ class RowLabels:
             UnreadableError: the value is missing, or holds something other than labels.
         """
         items = self._items(value, name)
-        return None if items is None else tuple(sorted({self._values.read(item, name) for item in items}))
+        return None if items is None else self._values.read_each(items, name)
 
     def _switched_on(self, names: Sequence[str], values: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the columns that hold 1, by their names; None if all of them are empty."""
@@ -67,7 +63,7 @@ class RowLabels:
         for name, value in cells.items():
             if value is MISSING:
                 raise UnreadableError(f"{name} is missing")
-            self._check_left_out(value, name)
+            self._values.check_left_out(value, name)
         empty = [name for name, value in cells.items() if is_missing(value) or value == ""]
         if len(empty) == len(names):
             return None
@@ -82,12 +78,10 @@ class RowLabels:
         if is_missing(value):
             return None
         if isinstance(value, str):
-            self._check_left_out(value, name)
+            self._values.check_left_out(value, name)
             value = self._from_text(value, name)
         if not isinstance(value, list | tuple):
             raise UnreadableError(f"{name} is not a list of labels", value)
-        for item in value:
-            self._check_left_out(item, name)
         return value
 
     def _from_text(self, text: str, name: str) -> Any:
@@ -97,11 +91,6 @@ class RowLabels:
         if (items := written_list(text)) is not None:
             return items
         raise UnreadableError(f"{name} is not a list of labels", text)
-
-    def _check_left_out(self, value: Any, name: str) -> None:
-        single = not isinstance(value, list | tuple | Mapping)
-        if self._format.no_label and single and (text := column(value, name)) and self._values.means_none(text):
-            raise NoLabelError
 
 
 def written_list(text: str) -> Any:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.documents.entity_spans import without_space
+from assay.corpus.documents.label_values import LabelValues, read_if_any
 from assay.corpus.documents.raw_document import InvalidRow
+from assay.corpus.documents.row_labels import RowLabels
 from assay.corpus.documents.values import (
     MISSING,
     UnreadableError,
-    class_label,
     column,
     is_missing,
     iso_time,
@@ -93,33 +94,28 @@ def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
     """Read labels by the id of the row.
 
     A row of the file is `{"id": …, "label": …}`, or has `"entities"` with start, end and label, or a list `"labels"`;
-    `"group"` is optional.
+    `"group"` is optional. A label is read as in the source of the recipe; one that means none there is none here.
 
     Raises:
         AssayError: the file or one of its rows cannot be read.
     """
-    labels_by_id = {}
+    labels_by_id, values = {}, LabelValues(recipe.source)
+    row_labels = RowLabels(recipe.source, values)
     for number, row in iter_rows(path):
         if isinstance(row, InvalidRow):
             raise AssayError(f"{path}: {row.reason}, in row {number}; fix the file of labels")
         try:
             label, entities, several = row.get("label"), row.get("entities", MISSING), row.get("labels")
             labels_by_id[row_id(row.get("id", MISSING), "id")] = Label(
-                label=None if is_missing(label) else class_label(label, "label", recipe.source.label_map),
+                label=None if is_missing(label) else read_if_any(values.read_class, label, "label"),
                 entities=None if is_missing(entities) else _entities(entities),
                 group=column(row.get("group"), "group"),
-                labels=None if is_missing(several) else _row_labels(several, recipe),
+                labels=None if is_missing(several) else read_if_any(row_labels.of, several, "labels"),
             )
         except (KeyError, TypeError, ValueError) as error:
             problem = f"{path}: row {number} is not a label ({error})"
             raise AssayError(f"{problem}; it needs id, and label, labels or entities") from error
     return labels_by_id
-
-
-def _row_labels(values: Any, recipe: Recipe) -> tuple[str, ...]:
-    if not isinstance(values, list):
-        raise UnreadableError("labels is not a list of labels", values)
-    return tuple(sorted({class_label(value, "labels", recipe.source.label_map) for value in values}))
 
 
 def _entities(values: Any) -> tuple[Entity, ...]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from assay.corpus.corrected_rows import CorrectedRows, correction_summary, read_corrected_rows, write_corrected_rows
 from assay.corpus.documents.chunk import Counts, DocumentChunk
+from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.entity import Entity
 from assay.corpus.example import Example, Head, arrow_schema, from_batch, to_batch
 from assay.corpus.overlay import (
@@ -16,6 +18,7 @@ from assay.corpus.overlay import (
     text_digest,
 )
 
+AS_WRITTEN = LabelValues(DocumentFormat())
 ROWS = [
     Example(f"r{number}", f"Globex text {number}", label="bad", entities=(Entity(0, 6, "ORG"),)) for number in range(4)
 ]
@@ -46,7 +49,7 @@ def chunk(rows: list[Example]) -> DocumentChunk:
 def corrected_rows(
     *corrections: Correction, heads: Sequence[Head] = ("sentence", "tokens")
 ) -> tuple[CorrectedRows, list[Example]]:
-    rows = CorrectedRows(Overlay(corrections), heads)
+    rows = CorrectedRows(Overlay(corrections), heads, AS_WRITTEN)
     read = [row for part in (ROWS[:2], ROWS[2:]) for row in from_batch(rows.correct(chunk(part)).batch)]
     return rows, [*read, *rows.added()]
 
@@ -110,7 +113,7 @@ def test_corrections_of_several_labels_label_rows_that_had_none(tmp_path: Path) 
             added("of another head", label="good"),
         ]
     )
-    rows = CorrectedRows(overlay, ["labels"])
+    rows = CorrectedRows(overlay, ["labels"], AS_WRITTEN)
 
     read = [*from_batch(rows.correct(chunk(topics)).batch), *rows.added()]
 

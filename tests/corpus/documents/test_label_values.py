@@ -1,5 +1,11 @@
+import contextlib
+from typing import Any
+
+import pytest
+
 from assay.corpus.documents.fields import DocumentFormat
-from assay.corpus.documents.label_values import LabelValues
+from assay.corpus.documents.label_values import LabelValues, NoLabelError, read_if_any
+from assay.corpus.documents.values import UnreadableError
 
 
 def label_values(used: set[str], *, fold: bool) -> LabelValues:
@@ -14,9 +20,23 @@ def test_label_values_renames_and_folds() -> None:
     assert (folding.read(" POS", "f"), used) == ("good", {"pos"})
 
 
-def test_label_values_folds_what_means_none() -> None:
-    plain, folding = label_values(set(), fold=False), label_values(set(), fold=True)
-    assert plain.means_none("Not Sure")
-    assert not plain.means_none("not  sure")
-    assert folding.means_none("not  sure")
-    assert not folding.means_none("sure")
+@pytest.mark.parametrize(
+    ("text", "fold", "left_out"),
+    [("Not Sure", False, True), ("not  sure", False, False), ("not  sure", True, True), ("sure", True, False)],
+)
+def test_label_values_leaves_out_what_means_none(text: str, fold: bool, left_out: bool) -> None:
+    values = label_values(set(), fold=fold)
+    expected = pytest.raises(NoLabelError) if left_out else contextlib.nullcontext()
+    with expected:
+        assert values.read_class(text, "f") == text
+    with expected:
+        assert values.read_each([text, text], "f") == (text,)
+    assert read_if_any(values.read_class, text, "f") == (None if left_out else text)
+
+
+@pytest.mark.parametrize("empty", ["", None, []])
+def test_label_values_reads_an_empty_class_as_none_where_a_source_has_any(empty: Any) -> None:
+    with pytest.raises(NoLabelError):
+        label_values(set(), fold=False).read_class(empty, "f")
+    with pytest.raises(UnreadableError, match=r"f is (empty|null)"):
+        LabelValues(DocumentFormat()).read_class(empty, "f")

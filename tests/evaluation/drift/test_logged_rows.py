@@ -149,7 +149,7 @@ def test_read_labels_are_read_like_those_of_the_source(tmp_path: Path) -> None:
     [
         ("{", "not valid JSON: .*, in row 2; fix the file of labels"),
         ({"label": "up"}, r"row 2 is not a label \(id is missing\); it needs id, and label, labels or entities"),
-        ({"id": "a", "label": [1]}, r"row 2 is not a label \(label is not text: "),
+        ({"id": "a", "label": [1, 2]}, r"row 2 is not a label \(text has several classes: "),
         ({"id": "a", "entities": 5}, "row 2 is not a label"),
         ({"id": "a", "entities": [{"start": 0}]}, "row 2 is not a label"),
         ({"id": "a", "group": [1]}, r"row 2 is not a label \(group is not a single value"),
