@@ -134,3 +134,5 @@ def _entity_lists(column: pa.ListArray) -> list[tuple[Entity, ...] | None]:
 
 Head = Literal["sentence", "labels", "tokens"]
 HEADS: tuple[Head, ...] = ("sentence", "labels", "tokens")
+# What the labels are called that a head predicts.
+LABEL_KINDS: Mapping[Head, str] = {"sentence": "class", "labels": "label", "tokens": "entity type"}

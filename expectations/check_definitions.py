@@ -200,23 +200,28 @@ def _few_rows(least: int) -> list[gxe.Expectation]:
     return [values_between("rows", text, low=ENOUGH_ROWS)] if least < ENOUGH_ROWS else []
 
 
-def unseen_text(recipe: Recipe, one: str, several: str, what: str, remedy: str) -> CheckText:
-    """Return the texts of the check of labels that published rows have and no training row.
+def unseen_checks(recipe: Recipe, column: str, one: str, several: str, what: str, remedy: str) -> list[gxe.Expectation]:
+    """Return the check of labels that published rows have and no training row; none if the recipe admits them.
+
+    Where Assay splits the rows, or labels count as missed, it is the split that knows of them.
 
     Args:
         recipe: recipe that says whether such labels are refused.
+        column: column of the totals that holds them.
         one: what one of them is called.
         several: what several of them are called.
         what: what has such a label.
         remedy: what to do about them.
     """
-    required, fault = f"{what} of every {one} in train", f"{one} {{key}} is not in train, {{value}}"
-    if recipe.validation.unseen_labels == "count_as_missed":
-        remedy = "they count as missed (validation.unseen_labels); add such rows to train to find them"
-        return CheckText(f"unseen {several}", required, fault, remedy, "warning")
-    return CheckText(
-        f"unseen {several}", required, fault, f"{remedy}, or set validation.unseen_labels to count_as_missed"
+    if recipe.split.method != "published" or recipe.validation.unseen_labels == "count_as_missed":
+        return []
+    text = CheckText(
+        f"unseen {several}",
+        f"{what} of every {one} in train",
+        f"{one} {{key}} is not in train, {{value}}",
+        f"{remedy}, or set validation.unseen_labels to count_as_missed",
     )
+    return [no_faults(column, text)]
 
 
 def class_checks(recipe: Recipe) -> list[gxe.Expectation]:
@@ -255,7 +260,5 @@ def class_checks(recipe: Recipe) -> list[gxe.Expectation]:
             high=limits.max_class_share,
         ),
     ]
-    if recipe.split.method == "published":
-        remedy = "add such rows to train, map the class in source.label_map, or let split.method be stratified"
-        checks.append(no_faults("fault.unseen_class", unseen_text(recipe, "class", "classes", "rows", remedy)))
-    return checks
+    remedy = "add such rows to train, map the class in source.label_map, or let split.method be stratified"
+    return checks + unseen_checks(recipe, "fault.unseen_class", "class", "classes", "rows", remedy)

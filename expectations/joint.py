@@ -8,7 +8,7 @@ from assay.expectations.check_definitions import (
     no_faults,
     text_checks,
     total_checks,
-    unseen_text,
+    unseen_checks,
     values_between,
     values_present,
 )
@@ -138,7 +138,5 @@ def entity_type_checks(recipe: Recipe) -> list[gxe.Expectation]:
             low=least,
         ),
     ]
-    if recipe.split.method == "published":
-        remedy = "add such rows to train, correct the type, or let split.method be stratified"
-        checks.append(no_faults("fault.unseen_entity_type", unseen_text(recipe, "type", "types", "entities", remedy)))
-    return checks
+    remedy = "add such rows to train, correct the type, or let split.method be stratified"
+    return checks + unseen_checks(recipe, "fault.unseen_entity_type", "type", "types", "entities", remedy)

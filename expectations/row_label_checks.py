@@ -2,7 +2,7 @@
 
 import great_expectations.expectations as gxe
 
-from assay.expectations.check_definitions import CheckText, no_faults, unseen_text, values_between
+from assay.expectations.check_definitions import CheckText, no_faults, unseen_checks, values_between
 from assay.recipes.recipe import Recipe
 
 
@@ -55,7 +55,5 @@ def row_label_totals(recipe: Recipe) -> list[gxe.Expectation]:
             high=limits.max_class_share,
         ),
     ]
-    if recipe.split.method == "published":
-        remedy = "add such rows to train, map the label in source.label_map, or let split.method be stratified"
-        checks.append(no_faults("fault.unseen_row_label", unseen_text(recipe, "label", "row labels", "rows", remedy)))
-    return checks
+    remedy = "add such rows to train, map the label in source.label_map, or let split.method be stratified"
+    return checks + unseen_checks(recipe, "fault.unseen_row_label", "label", "row labels", "rows", remedy)

@@ -6,14 +6,12 @@ from typing import Annotated
 from pydantic import Field
 
 from assay.corpus.choice import nearest
-from assay.corpus.example import Head
+from assay.corpus.example import LABEL_KINDS, Head
 from assay.corpus.settings import StrictModel
 from assay.recipes.yaml_booleans import misread_name, quote_hint
 
 Share = Annotated[float, Field(gt=0, le=1)]
 MinRecall = dict[Head, Annotated[dict[str, Share], Field(min_length=1)]]
-
-KINDS: dict[Head, str] = {"sentence": "class", "labels": "label", "tokens": "entity type"}
 
 
 class PrecisionAt(StrictModel):
@@ -60,7 +58,7 @@ def unknown_names(key: str, names: Iterable[str], head: Head, known: Collection[
     listed = ", ".join(map(repr, list(known)[:20])) + (", …" if len(known) > 20 else "")
     has = f" (it has {listed})" if listed else " (it has none)"
     return [
-        f"{key} names the {KINDS[head]} {name!r}, which {where} does not have{_likely(name, known) or has}"
+        f"{key} names the {LABEL_KINDS[head]} {name!r}, which {where} does not have{_likely(name, known) or has}"
         for name in names
         if name not in known
     ]

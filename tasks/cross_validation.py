@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from assay.corpus.errors import AssayError
-from assay.corpus.example import Example, Head
+from assay.corpus.example import LABEL_KINDS, Example, Head
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.export_report import BUNDLE
 from assay.evaluation.labels.held_out_rows import HeldOutRow, predict_held_out
-from assay.recipes.gate_rules import KINDS
 from assay.runs.step_progress import current_step
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
@@ -57,8 +56,8 @@ def _check(folds: Sequence[ArtifactRef[Splits]], version: VersionRows) -> None:
         if missing := known - _names(splits.load().stream(version.snapshot, "train"), heads):
             head, name = min(missing)
             raise AssayError(
-                f"--cross-validate {len(folds)}: all training rows of the {KINDS[head]} {name!r} are in fold {number}, "
-                "so that no model of the other folds knows it; use another number of folds, or leave the option out "
+                f"--cross-validate {len(folds)}: all training rows of the {LABEL_KINDS[head]} {name!r} are in fold "
+                f"{number}, so that no model of the other folds knows it; use another number of folds, or leave the option out "
                 "to look at held-out rows alone"
             )
 

@@ -1,15 +1,15 @@
 """Warnings about a split that is unusual but valid."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.corpus.example import Head
+from assay.corpus.example import LABEL_KINDS, Head
 from assay.corpus.splits import SPLIT_NAMES
 from assay.corpus.splitting.assignment import BESIDE_TEST, BESIDE_VALIDATION, JOINS, Assignment, SplittingRows
 from assay.corpus.splitting.split_settings import Split
-from assay.corpus.splitting.stratify import TEST
+from assay.corpus.splitting.stratify import TEST, TRAIN, VALIDATION
 
 FAR = 0.25  # relative to the share: a test share of 10 % is far off below 7.5 % and above 12.5 %
 ROUNDING = 2.0  # rows by which any share may deviate
@@ -29,8 +29,8 @@ def split_warnings(
         rows: the assigned rows.
         assignment: the result.
     """
-    warnings = [*_shares(split, rows, assignment), *_untested(heads, rows, assignment)]
-    return warnings + _excluded(name, assignment)
+    warnings = [*_shares(split, rows, assignment), *_untrained(heads, rows, assignment)]
+    return [*warnings, *_untested(heads, rows, assignment), *_excluded(name, assignment)]
 
 
 def new_ledger(name: str) -> str:
@@ -60,19 +60,50 @@ def _percent(counts: NDArray[np.float64] | NDArray[np.int64]) -> str:
 
 def _untested(heads: Collection[Head], rows: SplittingRows, assignment: Assignment) -> list[str]:
     """Return warnings about classes, labels and entity types that no test row has, although the bundle knows them."""
-    counts = rows.labels.by_split(assignment.split_of)[TEST]
-    lines = []
-    for head, kind in (("sentence", "class"), ("labels", "label"), ("tokens", "entity type")):
-        missing = [
-            name
-            for (of_head, name), count in zip(rows.labels.names, counts.tolist(), strict=True)
-            if of_head == head and head in heads and not count
+    counts = rows.labels.by_split(assignment.split_of)
+    return [
+        f"no test row has the {kind} {_shown(map(repr, missing))}, so nothing is tested of it; add rows that have it"
+        for kind, named in _named_by_kind(heads, rows)
+        if (missing := [name for number, name in named if not counts[TEST, number]])
+    ]
+
+
+def _untrained(heads: Collection[Head], rows: SplittingRows, assignment: Assignment) -> list[str]:
+    """Return warnings about classes, labels and entity types that only validation or test rows have."""
+    counts = rows.labels.by_split(assignment.split_of)
+    counted = {
+        kind: [
+            f"{name!r} ({_held_out(counts[:, number])})"
+            for number, name in named
+            if not counts[TRAIN, number] and counts[:, number].any()
         ]
-        if missing:
-            shown = ", ".join(map(repr, missing[:NAMES_SHOWN]))
-            more = f" and {len(missing) - NAMES_SHOWN} more" if len(missing) > NAMES_SHOWN else ""
-            lines.append(f"no test row has the {kind} {shown}{more}, so nothing is tested of it; add rows that have it")
-    return lines
+        for kind, named in _named_by_kind(heads, rows)
+    }
+    return [
+        f"no training row has the {kind} {_shown(missing)}, so the model misses it, and each such row is an error "
+        "(validation.unseen_labels); add training rows that have it"
+        for kind, missing in counted.items()
+        if missing
+    ]
+
+
+def _named_by_kind(heads: Collection[Head], rows: SplittingRows) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """Yield what the labels of each head are called, and their numbers and names."""
+    for head, kind in LABEL_KINDS.items():
+        if head in heads:
+            yield kind, [(number, name) for number, (of_head, name) in enumerate(rows.labels.names) if of_head == head]
+
+
+def _shown(names: Iterable[str]) -> str:
+    every = list(names)
+    more = f" and {len(every) - NAMES_SHOWN} more" if len(every) > NAMES_SHOWN else ""
+    return ", ".join(every[:NAMES_SHOWN]) + more
+
+
+def _held_out(counts: NDArray[np.int64]) -> str:
+    """Return the rows of validation and test in a few words."""
+    of_split = [(counts[split], SPLIT_NAMES[split]) for split in (VALIDATION, TEST) if counts[split]]
+    return ", ".join(f"{count:,} {name} row{'' if count == 1 else 's'}" for count, name in of_split)
 
 
 def _excluded(name: str, assignment: Assignment) -> list[str]:

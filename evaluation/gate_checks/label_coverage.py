@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from assay.corpus.example import LABEL_KINDS
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.labelled_predictions import rows_of
 from assay.evaluation.verdict import Check
-from assay.recipes.gate_rules import KINDS
 from assay.recipes.recipe import Head
 
 
@@ -20,7 +20,8 @@ def check_coverage(context: GateContext[Any], head: Head) -> list[Check]:
         known = set(manifest.entity_types)
         tested = {entity.label for row in rows for entity in row.gold_entities or ()}
     return [
-        _untested(f"{KINDS[head]}: {name} ({head})", context.rules.allow_untested) for name in sorted(known - tested)
+        _untested(f"{LABEL_KINDS[head]}: {name} ({head})", context.rules.allow_untested)
+        for name in sorted(known - tested)
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from assay.corpus.example import LABEL_KINDS
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.metric_names import metric_name
 from assay.evaluation.gate_checks.phrases import COUNTED, reaches
@@ -13,7 +14,6 @@ from assay.evaluation.labelled_predictions import LabelledPrediction, rows_of
 from assay.evaluation.share_interval import share_of
 from assay.evaluation.statistics import cluster_codes
 from assay.evaluation.verdict import Check
-from assay.recipes.gate_rules import KINDS
 from assay.recipes.recipe import Head
 
 _REMEDY = "add training rows with it"
@@ -26,16 +26,16 @@ def check_recall(context: GateContext[Any], head: Head, name: str) -> Check:
     """
     threshold = context.rules.min_recall[head][name]
     title = f"recall: {name} ({head})"
-    required = f"a recall of the {KINDS[head]} {name!r} of at least {threshold:g} (gate.min_recall.{head})"
+    required = f"a recall of the {LABEL_KINDS[head]} {name!r} of at least {threshold:g} (gate.min_recall.{head})"
     rows = rows_of(context.evaluation.rows, head)
     found, clusters = _cases(rows, head, name)
     if not found:
-        why = f"no test row holds the {KINDS[head]}; add rows with it, raise split.test, or remove the rule"
+        why = f"no test row holds the {LABEL_KINDS[head]}; add rows with it, raise split.test, or remove the rule"
         return Check(name=title, measured="not tested: no test row", required=required, passed=False, why=why)
     share = share_of(np.array(found), cluster_codes(clusters))
     passed = share.value >= threshold
     if passed:
-        why = reaches(share.interval, threshold, f"test rows with the {KINDS[head]}")
+        why = reaches(share.interval, threshold, f"test rows with the {LABEL_KINDS[head]}")
     else:
         gap = f"below gate.min_recall.{head} by {threshold - share.value:.3f}"
         why = "; ".join([gap, *_missed(rows, head, name), _REMEDY])

@@ -250,6 +250,38 @@ def test_split_names_a_published_label_missing_in_train(tmp_path: Path) -> None:
     assert counted.manifest.counts == {"train": 2, "validation": 1, "test": 1}
 
 
+@pytest.mark.parametrize(
+    ("method", "fields"),
+    [("stratified", {}), ("stratified", {"group": "group"}), ("time", {"time": "time"}), ("published", {})],
+    ids=["stratified", "group", "time", "published"],
+)
+def test_split_warns_of_a_label_that_no_training_row_has_however_it_splits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, method: str, fields: dict[str, str]
+) -> None:
+    # given rows of which a split has chosen test rows: by chance, as groups, as the newest, or as published
+    rows = make_rows(100)
+    if "group" in fields:
+        rows = [replace(row, group=f"g{number // 5}") for number, row in enumerate(rows)]
+    if "time" in fields:
+        rows = [replace(row, time=f"2026-01-01T00:00:00.{number:03}Z") for number, row in enumerate(rows)]
+    if method == "published":
+        names = ["train"] * 80 + ["validation"] * 10 + ["test"] * 10
+        rows = [replace(row, split=name) for row, name in zip(rows, names, strict=True)]
+    source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": {"label": "label", **fields}}
+    parts: dict[str, Any] = {"split": {"method": method}, "source": source}
+    before = split_rows(tmp_path, rows, **parts)
+    tested = [row for row in rows if before.split_of[row.id] == "test"][:2]
+    # when two of them have a class that no other row has
+    changed = [replace(row, label="odd") if row in tested else row for row in rows]
+    with pytest.raises(AssayError, match="label 'odd' is in 0 validation and 2 test rows, but in no training row"):
+        split_rows(tmp_path, changed, "refused", **parts)
+    after = split_rows(tmp_path, changed, "odd", validation={"unseen_labels": "count_as_missed"}, **parts)
+    # then the warning names it, its rows and their split
+    [warning] = [line for line in after.manifest.warnings if "no training row" in line]
+    assert warning.startswith("no training row has the class 'odd' (2 test rows), so the model misses it")
+    assert f"split: {warning}" in caplog.text
+
+
 def test_split_ignores_missing_entity_types_without_a_token_head(tmp_path: Path) -> None:
     rows = [
         Example("a", "alpha", label="x", entities=(Entity(0, 5, "CITY"),), split="train"),

@@ -100,9 +100,23 @@ def test_split_warnings_name_classes_and_types_without_a_test_row(tmp_path: Path
 
 def test_split_warnings_show_a_few_of_many_names(tmp_path: Path) -> None:
     rows = [example(number, label=f"c{number:02}") for number in range(NAMES_SHOWN + 4)]
-    [line] = warnings(tmp_path, rows, [TRAIN] * (NAMES_SHOWN + 1) + [VALIDATION, TEST, TEST], ["sentence"])
-    assert line.startswith("no test row has the class 'c00', ")
-    assert "'c09' and 2 more, so nothing is tested" in line
+    split_of = [TRAIN] * (NAMES_SHOWN + 1) + [VALIDATION, TEST, TEST]
+    untrained, untested = warnings(tmp_path, rows, split_of, ["sentence"])
+    assert untrained.startswith("no training row has the class 'c11' (1 validation row), ")
+    assert untested.startswith("no test row has the class 'c00', ")
+    assert "'c09' and 2 more, so nothing is tested" in untested
+
+
+def test_split_warnings_name_labels_that_only_held_out_rows_have(tmp_path: Path) -> None:
+    rows = [
+        example(number, label="odd" if number in (7, 8, 9) else "a", kind="NEW" if number == 9 else "LOC")
+        for number in range(11)
+    ]
+    missed = "so the model misses it, and each such row is an error (validation.unseen_labels); add training rows that"
+    assert warnings(tmp_path, rows, [TRAIN] * 7 + [VALIDATION] + [TEST] * 3) == [
+        f"no training row has the class 'odd' (1 validation row, 2 test rows), {missed} have it",
+        f"no training row has the entity type 'NEW' (1 test row), {missed} have it",
+    ]
 
 
 def test_split_warnings_count_rows_that_are_excluded_since_the_recipe_changed(tmp_path: Path) -> None:
