@@ -57,8 +57,8 @@ def _check(folds: Sequence[ArtifactRef[Splits]], version: VersionRows) -> None:
             head, name = min(missing)
             raise AssayError(
                 f"--cross-validate {len(folds)}: all training rows of the {LABEL_KINDS[head]} {name!r} are in fold "
-                f"{number}, so that no model of the other folds knows it; use another number of folds, or leave the option out "
-                "to look at held-out rows alone"
+                f"{number}, so that no model of the other folds knows it; use another number of folds, or leave the "
+                "option out to look at held-out rows alone"
             )
 
 

@@ -22,6 +22,11 @@ FOREIGN = (
     (b"\xd0\xcf\x11\xe0", "an Excel file of before 2007", "save it as .xlsx or as CSV"),
     (b"%PDF", "a PDF", "name a file of rows"),
     (b"ARROW1", "an Arrow file", "save it as Parquet"),
+    (
+        b"\x6d\xe2\x99\x81",
+        "an archive of mongodump",
+        "dump again with --out in place of --archive, or load it with mongorestore --archive and read the collection",
+    ),
     (b"SQLite format 3", "an SQLite database", "export its table as CSV"),
     (b"\x89PNG", "a picture", "name a file of rows"),
     (b"\x80\x04", "a Python pickle", "save it as Parquet or JSON lines"),

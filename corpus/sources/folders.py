@@ -9,11 +9,10 @@ from assay.corpus.errors import AssayError
 from assay.corpus.sources.brat import brat_notes
 from assay.corpus.sources.file_description import FileDescription
 from assay.corpus.sources.lines import NumberedRow
+from assay.corpus.sources.mongodump import dumped_collection
 from assay.corpus.sources.text_stream import lines_of, open_stream
 
 TOKENS, TAGS, LABEL = "seq.in", "seq.out", "label"
-DUMPS = (".bson", ".bson.gz")
-SYSTEM = "system."  # collections that MongoDB keeps for itself
 
 
 def describe_folder(folder: Path) -> FileDescription:
@@ -51,8 +50,8 @@ def is_brat(folder: Path) -> bool:
 def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
     """Return the sets of rows that a folder stands for, each with its split.
 
-    The sub-folders `train`, `dev` and `test` of JointBERT's data and of brat's are splits; the dump of a database
-    stands for its collection.
+    The sub-folders `train`, `dev` and `test` of JointBERT's data and of brat's are splits; a dump by mongodump stands
+    for its collection.
 
     Args:
         folder: a folder of a source.
@@ -70,11 +69,9 @@ def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
             f"source.paths names {folder} as {split_name}, but it holds {', '.join(path.name for path in parts)}; "
             "map it to all, or name one of these"
         )
-    dumps = [] if parts else _dumps(folder)
-    if len(dumps) > 1:
-        names = ", ".join(path.name for path in dumps)
-        raise AssayError(f"{folder} holds several collections: {names}; name one of them in source.paths")
-    return parts or dict.fromkeys(dumps, split_name) or {folder: split_name}
+    if not parts and (collection := dumped_collection(folder)) is not None:
+        return {collection: split_name}
+    return parts or {folder: split_name}
 
 
 def jointbert_rows(folder: Path) -> Iterator[NumberedRow]:
@@ -103,7 +100,3 @@ def _row(row_id: str, lines: Sequence[bytes]) -> dict[str, object] | InvalidRow:
 def _lines(path: Path) -> Iterator[bytes]:
     with open_stream(path) as file:
         yield from lines_of(file, path)
-
-
-def _dumps(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.name.endswith(DUMPS) and not path.name.startswith(SYSTEM)]

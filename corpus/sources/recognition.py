@@ -12,6 +12,7 @@ from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.file_start import FileStart
 from assay.corpus.sources.folders import describe_folder, parts_of
 from assay.corpus.sources.json_layout import LINES, recognise_json
+from assay.corpus.sources.mongodump import check_rows
 from assay.corpus.sources.table_layout import is_table, recognise_table
 from assay.corpus.sources.tag_attribute import tag_attribute
 from assay.corpus.sources.text_stream import open_stream
@@ -39,9 +40,10 @@ def describe_file(path: Path, settings: FileSettings = DEFAULT) -> FileDescripti
     """
     if path.is_dir():
         parts = list(parts_of(path, "all"))
-        return describe_folder(path) if parts == [path] else _describe_parts(parts)
+        return describe_folder(path) if parts == [path] else _describe_parts(path, parts)
     if not path.is_file():
         raise AssayError(f"{path} is not a file; check the path")
+    check_rows(path)
     start = FileStart.of(path)
     if not start.content:
         return _describe_empty(path, settings)
@@ -49,9 +51,10 @@ def describe_file(path: Path, settings: FileSettings = DEFAULT) -> FileDescripti
     return binary or _describe_text(start, settings)
 
 
-def _describe_parts(parts: list[Path]) -> FileDescription:
+def _describe_parts(folder: Path, parts: list[Path]) -> FileDescription:
     description = describe_file(parts[0])
-    return description.model_copy(update={"notes": (*description.notes, ", ".join(path.name for path in parts))})
+    names = ", ".join(str(path.relative_to(folder)) for path in parts)
+    return description.model_copy(update={"notes": (*description.notes, names)})
 
 
 def has_known_name(path: Path) -> bool:

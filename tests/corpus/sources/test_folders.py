@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import bson
 import pytest
 
 from assay.corpus.errors import AssayError
@@ -60,17 +59,6 @@ def test_find_files_maps_subfolders_to_splits(tmp_path: Path) -> None:
         AssayError, match=r"names .*snips as train, but it holds dev, test, train; map it to all, or name"
     ):
         find_files({str(folder): "train"})
-
-
-def test_find_files_resolves_the_dump_of_one_collection(tmp_path: Path) -> None:
-    (tmp_path / "rows.bson").write_bytes(bson.encode({"text": "a"}))
-    (tmp_path / "rows.metadata.json").write_text("{}")
-    (tmp_path / "system.views.bson").write_bytes(bson.encode({"x": 1}))
-
-    assert find_files({str(tmp_path): "train"}) == {tmp_path / "rows.bson": "train"}
-    (tmp_path / "users.bson").write_bytes(b"")
-    with pytest.raises(AssayError, match=r"holds several collections: rows\.bson, users\.bson; name one of them"):
-        find_files({str(tmp_path): "train"})
 
 
 def test_read_files_refuses_words_in_a_format_of_texts(tmp_path: Path) -> None:
