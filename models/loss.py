@@ -75,9 +75,15 @@ class HeadsLoss(nn.Module):
 
 
 def balanced_weights(labels: Ints, classes: int) -> Tensor:
-    """Return weights inverse to the frequency of each class, with a mean of 1 over the rows."""
+    """Return weights inverse to the frequency of each class, with a mean of 1 over the rows.
+
+    A class without rows has the weight 1, and does not lower those of the others.
+    """
     counts = np.bincount(labels[labels != IGNORED], minlength=classes)
-    return torch.tensor(counts.sum() / (classes * np.maximum(counts, 1)), dtype=torch.float32)
+    present = counts > 0
+    weights = np.ones(classes)
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    return torch.tensor(weights, dtype=torch.float32)
 
 
 def balanced_positive_weights(rows: Sequence[Ints]) -> Tensor:

@@ -27,6 +27,24 @@ def test_heads_loss_weights_and_smoothing_equal_torch() -> None:
     torch.testing.assert_close(ours, functional.cross_entropy(logits, labels, weights, label_smoothing=0.1))
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([0, 0, 0, 2], [4 / 6, 1, 4 / 2]),  # as without the class 1, of which there are no rows
+        ([0, 2, 0, IGNORED, 2, 2, 0, 2], [7 / 6, 1, 7 / 8]),
+        ([IGNORED], [1, 1, 1]),
+    ],
+)
+def test_balanced_weights_have_a_mean_of_one_over_the_rows_of_classes_that_have_any(
+    labels: list[int], expected: list[float]
+) -> None:
+    numbers = np.array(labels, dtype=np.int32)
+    weights = balanced_weights(numbers, 3)
+    torch.testing.assert_close(weights, torch.tensor(expected, dtype=torch.float32))
+    if (labelled := numbers[numbers != IGNORED]).size:
+        assert weights[labelled].mean().item() == pytest.approx(1)
+
+
 def test_heads_loss_of_a_batch_without_labels_is_zero() -> None:
     labels = {"sentence": torch.full((2,), IGNORED), "tokens": torch.full((2, 3), IGNORED)}
     logits = {"sentence": torch.randn(2, 4), "tokens": torch.randn(2, 3, 5)}
