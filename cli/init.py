@@ -124,7 +124,8 @@ def _show(proposed: "ProposedRecipe") -> None:
     """Print what the sample holds, what each field is used as, and the next commands."""
     from assay.recipes.proposal.sample_table import field_lines, summary_lines
 
-    for line in summary_lines(proposed.proposal, len(proposed.sample.documents), whole=proposed.sample.whole):
+    sample = proposed.sample
+    for line in summary_lines(proposed.proposal, len(sample.documents) + len(sample.invalid), whole=sample.whole):
         echo(wrapped(line, ""))
     if proposed.left_out:
         echo(wrapped(f"{proposed.left_out:,} rows have no class, and are left out", ""))

@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import find_files
+from assay.corpus.sources.folders import is_brat
 from assay.corpus.sources.hub import newest_commit, published_names
 from assay.corpus.sources.recognition import describe_file
 from assay.corpus.splits import SPLIT_NAMES
@@ -124,6 +125,10 @@ def propose_recipe(
         raise AssayError(f"{output} exists; choose another --output or --name, or add --overwrite")
     source = source_at(address)
     check_settings(source["kind"], choices.settings)
+    if "annotations" in choices.settings and _is_brat(source):
+        # The rules decide which texts of a folder are rows, whose documents are those of no annotation tool.
+        source |= {"annotations": choices.settings["annotations"]}
+        choices = replace(choices, settings=_without(choices.settings, "annotations"))
     source |= {key: choices.settings[key] for key in READING if key in choices.settings}
     if config is not None and source["kind"] != "hub":
         raise AssayError(f"--config is for data sets of the hub, but {address} is none; leave it out")
@@ -174,6 +179,15 @@ def _layout(sample: Sample, choices: Choices) -> DocumentLayout:
     layout = find_layout(sample.values, choices)
     check_fields_everywhere(sample.parts, layout)
     return layout
+
+
+def _is_brat(source: Mapping[str, Any]) -> bool:
+    files = find_files(source["paths"]) if source["kind"] == "files" else ()
+    return any(map(is_brat, files))
+
+
+def _without(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != key}
 
 
 def _is_table(path: str, source: Mapping[str, Any]) -> bool:

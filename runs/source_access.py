@@ -45,7 +45,8 @@ def _reader(source: Source, fields: list[str], *, check_format: bool) -> Callabl
             read_hub, source.path, source.revision, source.config, source.splits, source.files, filter_=source.filter
         )
     document_format = source.format if check_format else None
-    return partial(read_files, find_files(source.paths), source.file, source.filter, document_format)
+    files = find_files(source.paths)
+    return partial(read_files, files, source.file, source.filter, document_format, source.annotations)
 
 
 def sample_documents(source: Source, count: int = SAMPLE) -> list[Mapping[str, Any]]:

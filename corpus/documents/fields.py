@@ -100,7 +100,7 @@ class Tagging(StrictModel):
 
 
 class AnnotationRules(StrictModel):
-    """What to do if an annotation tool stores more than a row can hold (formats of tools)."""
+    """What to do if an annotation tool stores more than a row can hold (formats of tools; relations also of brat)."""
 
     disagreement: Literal["reject", "first", "latest"] = Field(
         "reject",

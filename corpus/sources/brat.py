@@ -6,12 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.corpus.documents.annotators.annotated_row import check_relations
+from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.raw_document import InvalidRow, shorten
+from assay.corpus.documents.values import UnreadableError
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.lines import NumberedRow
 from assay.corpus.sources.text_stream import open_stream
 
-# What else a file of annotations holds, by the first character of a line.
+MARK = "\ufeff"  # of UTF-8, as Windows writes it
+# The first character of a line says what it is: an entity, or anything else.
+ENTITY = "T"
 OTHER = {
     "R": "relations",
     "*": "relations",
@@ -21,13 +26,16 @@ OTHER = {
     "N": "normalisations",
     "#": "notes",
 }
+# What relates entities to each other.
+RELATIONS = ("R", "*", "E")
 
 
-def brat_rows(folder: Path) -> Iterator[NumberedRow]:
-    """Yield the documents of a folder in the order of their names, each with its number, and entities that are refused.
+def brat_rows(folder: Path, rules: AnnotationRules) -> Iterator[NumberedRow]:
+    """Yield the documents of a folder in the order of their names, each with its number.
 
-    A document has `id` (its file's name), `text`, and `entities` with start, end, label and text. An entity of several
-    pieces with words between them is an invalid row of its own, and its document comes without it.
+    A document has `id` (its file's name), `text`, and `entities` with start, end, label and text. A document with an
+    annotation that cannot be read or represented is an invalid row: without it, its text would train the model that
+    nothing stands there.
 
     Raises:
         AssayError: a text is missing or cannot be read.
@@ -37,20 +45,17 @@ def brat_rows(folder: Path) -> Iterator[NumberedRow]:
         if not text.is_file():
             raise AssayError(f"{annotations} has no text beside it; put {text.name} there, or remove it")
         name = annotations.stem
+        row_id, lines = f"{folder.name}:{name}", []
         try:
-            lines = _read(annotations).split("\n")
+            lines = _read(annotations).removeprefix(MARK).split("\n")
             content = _without_mark(_read(text), lines)
+            entities = _entities(lines, content, rules)
         except UnicodeDecodeError as error:
-            yield number, InvalidRow(f"{folder.name}:{name}", f"not valid UTF-8: byte {error.start}", None)
-            continue
-        entities = []
-        for line in lines:
-            entity = _entity(f"{folder.name}:{name}", line, content)
-            if isinstance(entity, InvalidRow):
-                yield number, entity
-            elif entity:
-                entities.append(entity)
-        yield number, {"id": name, "text": content, "entities": entities}
+            yield number, InvalidRow(row_id, f"not valid UTF-8: byte {error.start}", None)
+        except UnreadableError as error:
+            yield number, InvalidRow(row_id, str(error), shorten(lines))
+        else:
+            yield number, {"id": name, "text": content, "entities": entities}
 
 
 def brat_notes(folder: Path) -> tuple[str, ...]:
@@ -67,23 +72,43 @@ def brat_notes(folder: Path) -> tuple[str, ...]:
     return (documents, f"not read: {unread}") if unread else (documents,)
 
 
-def _entity(document: str, line: str, content: str) -> dict[str, Any] | InvalidRow | None:
-    """Return the entity of a line; None for a line of another kind.
+def _entities(lines: Sequence[str], content: str, rules: AnnotationRules) -> list[dict[str, Any]]:
+    """Return the entities of a document.
+
+    Raises:
+        UnreadableError: a line is none of brat, an entity is in several pieces, two overlap, or relations and events
+            are not to be left out.
+    """
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and line[0] != ENTITY and line[0] not in OTHER:
+            raise UnreadableError("not a line of brat", f"line {number}, {line}")
+    check_relations([line for line in lines if line.startswith(RELATIONS)], rules)
+    entities = [_entity(line, number, content) for number, line in enumerate(lines, 1) if line.startswith(ENTITY)]
+    in_order = sorted(entities, key=lambda entity: (entity["start"], entity["end"]))
+    for left, right in itertools.pairwise(in_order):
+        if right["start"] < left["end"] and right["start"] < right["end"]:
+            raise UnreadableError("entities overlap", f"{left['text']} and {right['text']}")
+    return entities
+
+
+def _entity(line: str, number: int, content: str) -> dict[str, Any]:
+    """Return the entity of a line.
 
     brat splits an entity at line ends, and writes a space in place of each.
+
+    Raises:
+        UnreadableError: the line is malformed, or the entity in several pieces.
     """
-    if not line.startswith("T"):
-        return None
-    mark, _, rest = line.rstrip("\r").partition("\t")
+    _, _, rest = line.rstrip("\r").partition("\t")
     place, _, text = rest.partition("\t")
     label, _, offsets = place.partition(" ")
     try:
         pieces = [(int(start), int(end)) for start, end in (piece.split() for piece in offsets.split(";"))]
     except ValueError:
-        return InvalidRow(f"{document}:{mark}", "not a line of brat: it needs a label, start and end", shorten(line))
+        raise UnreadableError("not a line of brat", f"line {number}, {line}") from None
     gaps = [content[left[1] : right[0]] for left, right in itertools.pairwise(pieces)]
     if not all(gap.isspace() for gap in gaps):
-        return InvalidRow(f"{document}:{mark}", f"entity is discontinuous: {label} {offsets}", shorten(line))
+        raise UnreadableError("entity is discontinuous", f"line {number}, {label} {offsets}")
     start, end = pieces[0][0], pieces[-1][1]
     words = content[start:end]
     return {"start": start, "end": end, "label": label, "text": words if words.split() == text.split() else text}
@@ -91,16 +116,19 @@ def _entity(document: str, line: str, content: str) -> dict[str, Any] | InvalidR
 
 def _without_mark(content: str, lines: Sequence[str]) -> str:
     """Return a text without the mark of UTF-8, unless the offsets of its entities count that, as brat's own do."""
-    bare = content.removeprefix("\ufeff")
+    bare = content.removeprefix(MARK)
     if bare == content:
         return content
-    fits = [_fits(line, content) for line in lines if line.startswith("T")]
+    fits = [_fits(line, content) for line in lines if line.startswith(ENTITY)]
     return content if fits and all(fits) else bare
 
 
 def _fits(line: str, content: str) -> bool:
-    entity = _entity("", line, content)
-    return isinstance(entity, dict) and entity["text"] == content[entity["start"] : entity["end"]]
+    try:
+        entity = _entity(line, 0, content)
+    except UnreadableError:
+        return False
+    return bool(entity["text"] == content[entity["start"] : entity["end"]])
 
 
 def _read(path: Path) -> str:

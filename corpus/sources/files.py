@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.brat import brat_rows
@@ -25,6 +26,8 @@ from assay.corpus.sources.recognition import DEFAULT, describe_file
 from assay.corpus.sources.row_filter import RowFilter
 from assay.corpus.sources.tables import TableRows
 from assay.corpus.storage.remote_files import address_of, fetch_files, is_remote
+
+STRICT = AnnotationRules()
 
 
 def iter_rows(path: Path, settings: FileSettings = DEFAULT) -> Iterator[NumberedRow]:
@@ -45,7 +48,12 @@ def iter_rows(path: Path, settings: FileSettings = DEFAULT) -> Iterator[Numbered
 
 
 def open_rows(
-    path: Path, description: FileDescription, start: LinePosition = START, *, unwrap: bool = False
+    path: Path,
+    description: FileDescription,
+    start: LinePosition = START,
+    *,
+    unwrap: bool = False,
+    rules: AnnotationRules = STRICT,
 ) -> RowReader:
     """Return the reader of a file, from a position on.
 
@@ -54,6 +62,7 @@ def open_rows(
         description: what `describe_file` says of it.
         start: `place` of a reader of the same file.
         unwrap: whether to decode extended JSON, as mongoexport writes it.
+        rules: what to do with relations between the entities of brat.
     """
     match description.kind:
         case "jsonl":
@@ -69,7 +78,7 @@ def open_rows(
         "bson": partial(bson_rows, path, description),
         "docbin": partial(docbin_rows, path),
         "jointbert": partial(jointbert_rows, path),
-        "brat": partial(brat_rows, path),
+        "brat": partial(brat_rows, path, rules),
     }
     return CountedRows(readers[description.kind], start)
 
@@ -95,6 +104,7 @@ def read_files(
     settings: FileSettings = DEFAULT,
     filter_: Mapping[str, Any] | None = None,
     document_format: str | None = None,
+    rules: AnnotationRules = STRICT,
 ) -> Iterator[Document | InvalidRow]:
     """Yield the documents of all files, in order; the position of a row is `STEM:NUMBER`.
 
@@ -103,6 +113,7 @@ def read_files(
         settings: how the files are read.
         filter_: filter on rows; a document that it leaves out is marked as filtered.
         document_format: format that the documents are read in; None checks nothing.
+        rules: what to do with relations between the entities of brat.
 
     Raises:
         AssayError: a file cannot be read, or holds words and tags although the format is not `tokens`.
@@ -118,7 +129,7 @@ def read_files(
             )
         name, part = names[path], None if split_name == "all" else split_name
         has_groups = description.conll is not None and description.conll.documents
-        for number, row in open_rows(path, description, unwrap=True):
+        for number, row in open_rows(path, description, unwrap=True, rules=rules):
             if isinstance(row, InvalidRow):
                 yield row
             elif accepts is None and not has_groups:

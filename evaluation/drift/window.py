@@ -251,7 +251,8 @@ def window_documents(window: Window, source: Source, fields: list[str]) -> Itera
     settings = source.file if isinstance(source, FilesSource) else FileSettings()
     if refusal := row_filter_error(window.filter, "--filter"):
         raise AssayError(refusal)
-    return read_files(find_files({window.address: "all"}), settings, window.filter, source.format)
+    files = find_files({window.address: "all"})
+    return read_files(files, settings, window.filter, source.format, source.annotations)
 
 
 def _is_in_time_range(time: str | None, window: Window) -> bool:

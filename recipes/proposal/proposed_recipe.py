@@ -131,6 +131,7 @@ _VALUE_COMMENTS = {
 }
 _SOURCE_COMMENTS = {
     "file": "how the files are read",
+    "annotations": "what to do with relations of brat",
     "paths": "file -> split; all: Assay splits the rows",
     "splits": "published split -> split; all: Assay splits the rows",
     "revision": "the commit, so that a rerun reads the same rows",

@@ -333,6 +333,21 @@ def test_propose_recipe_writes_the_settings_that_the_user_gave(folder: Path) -> 
     )
 
 
+def test_propose_recipe_reads_a_folder_of_brat_by_the_rules_of_the_user(folder: Path) -> None:
+    brat = folder / "drugs"
+    brat.mkdir()
+    for number in range(60):
+        (brat / f"{number:02}.txt").write_text(f"{word(number)} helps Anna in {PLACES[number % 3]}.")
+        (brat / f"{number:02}.ann").write_text(f"T1\tDRUG 0 4\t{word(number)}\nR1\tHelps Arg1:T1 Arg2:T1\n")
+
+    with pytest.raises(AssayError, match=r"row drugs:00: relations are not read: .*\.relations to ignore"):
+        propose_recipe("drugs")
+    _, recipe = proposed("drugs", choices=Choices(settings={"annotations": {"relations": "ignore"}}))
+
+    assert recipe.source.annotations.relations == "ignore"
+    assert recipe.heads == ["tokens"]
+
+
 def test_propose_recipe_names_the_file_of_the_user_in_errors(folder: Path) -> None:
     write_jsonl(folder / "news.jsonl", [row(number) for number in range(60)])
     with pytest.raises(AssayError, match=r"^My Recipe\.yaml: 'name' is 'My Recipe', but must be text \(allowed: lower"):

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from assay.corpus.documents.chunk import ChunkReader
-from assay.corpus.documents.fields import DocumentFormat, Fields
-from assay.corpus.documents.raw_document import InvalidRow
+from assay.corpus.documents.chunk import ChunkReader, Counts
+from assay.corpus.documents.fields import AnnotationRules, DocumentFormat, Fields
+from assay.corpus.documents.raw_document import Document, InvalidRow
+from assay.corpus.documents.remedies import GENERAL, remedy_of
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, from_batch
 from assay.corpus.sources.files import find_files, iter_rows, read_files
@@ -12,9 +13,7 @@ from assay.corpus.sources.recognition import describe_file
 
 TEXT = "Aspirin 😀 helps\r\nAnna."
 ANNOTATIONS = """T1\tDRUG 0 7\tAspirin
-T2\tEFFECT 0 3;8 10\tAsp he
 T3\tPER 17 21\tAnna
-R1\tHelps Arg1:T1 Arg2:T3
 #1\tAnnotatorNotes T1\tsee above
 A1\tNegated T1
 """
@@ -29,7 +28,12 @@ def write(folder: Path, text: str = TEXT, annotations: str = ANNOTATIONS) -> Pat
     return folder
 
 
-def test_brat_rows_are_documents_and_refused_entities(tmp_path: Path) -> None:
+def reader() -> ChunkReader:
+    fields = Fields(id="id", entities="entities")
+    return ChunkReader(DocumentFormat(fields=fields), needs_label=False, needs_entities=True)
+
+
+def test_brat_rows_are_documents(tmp_path: Path) -> None:
     folder = write(tmp_path / "drugs")
 
     entities = [
@@ -37,48 +41,85 @@ def test_brat_rows_are_documents_and_refused_entities(tmp_path: Path) -> None:
         {"start": 17, "end": 21, "label": "PER", "text": "Anna"},
     ]
     assert list(iter_rows(folder)) == [
-        (
-            1,
-            InvalidRow("drugs:one:T2", "entity is discontinuous: EFFECT 0 3;8 10", "T2\tEFFECT 0 3;8 10\tAsp he"),
-        ),
         (1, {"id": "one", "text": TEXT, "entities": entities}),
         (2, {"id": "two", "text": "Nothing.", "entities": []}),
     ]
-    assert str(describe_file(folder)) == (
-        "brat folder (.txt, .ann), 2 documents, not read: attributes (1), notes (1), relations (1)"
-    )
+    assert str(describe_file(folder)) == "brat folder (.txt, .ann), 2 documents, not read: attributes (1), notes (1)"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("T2\tEFFECT 0 3;8 10\tAsp he", "entity is discontinuous: line 5, EFFECT 0 3;8 10"),
+        ("T2\tEFFECT 10 15\thelps\nT4\tX 12 15\tlps", "entities overlap: helps and lps"),
+        ("T2\tEFFECT 10 15\thelps\nT4\tX 10 15\thelps", "entities overlap: helps and helps"),
+        ("T2\tEFFECT 10\thelps", "not a line of brat: line 5, T2\tEFFECT 10\thelps"),
+        ("T2 EFFECT 10 15 helps", "not a line of brat: line 5, T2 EFFECT 10 15 helps"),
+        ("T2\tEFFECT ten 15\thelps", "not a line of brat: line 5, T2\tEFFECT ten 15\thelps"),
+        (" T2\tEFFECT 10 15\thelps", "not a line of brat: line 5,  T2\tEFFECT 10 15\thelps"),
+        ("R1\tHelps Arg1:T1 Arg2:T3", "relations are not read: 1 of them"),
+        ("*\tEquiv T1 T3\nE1\tHelp:T1 Who:T3", "relations are not read: 2 of them"),
+    ],
+)
+def test_a_document_with_an_annotation_that_cannot_be_used_is_one_rejected_row(
+    tmp_path: Path, line: str, reason: str
+) -> None:
+    folder = write(tmp_path / "drugs", annotations=ANNOTATIONS + line)
+
+    [(number, invalid), (_, two)] = iter_rows(folder)
+
+    assert isinstance(invalid, InvalidRow)
+    assert (number, invalid.id, invalid.reason) == (1, "drugs:one", reason)
+    assert remedy_of(reason) != GENERAL
+    assert two == {"id": "two", "text": "Nothing.", "entities": []}
+
+
+def test_relations_and_events_are_left_out_where_the_rules_say_so(tmp_path: Path) -> None:
+    related = "R1\tHelps Arg1:T1 Arg2:T3\n*\tEquiv T1 T3\nE1\tHelp:T1 Who:T3\n"
+    folder = write(tmp_path / "drugs", annotations=ANNOTATIONS + related)
+
+    one, _ = read_files({folder: "all"}, rules=AnnotationRules(relations="ignore"))
+
+    assert isinstance(one, Document)
+    assert [entity["label"] for entity in one.values["entities"]] == ["DRUG", "PER"]
+
+
+def test_the_mark_of_a_file_of_annotations_hides_no_entity(tmp_path: Path) -> None:
+    folder = write(tmp_path / "drugs", annotations="\ufeff" + ANNOTATIONS)
+
+    [(_, one), _] = iter_rows(folder)
+
+    assert not isinstance(one, InvalidRow)
+    assert [entity["label"] for entity in one["entities"]] == ["DRUG", "PER"]
 
 
 def test_brat_rows_become_examples_with_their_offsets(tmp_path: Path) -> None:
     folder = write(tmp_path / "drugs")
-    reader = ChunkReader(
-        DocumentFormat(fields=Fields(id="id", entities="entities")), needs_label=False, needs_entities=True
-    )
+    (folder / "three.txt").write_text("Anna left.")
+    (folder / "three.ann").write_text("T1\tPER 4 0\tAnna\n")
 
-    chunk = reader.read(read_files({folder: "train"}))
+    chunk = reader().read(read_files({folder: "train"}))
 
     [one, two] = from_batch(chunk.batch)
     assert (one.id, one.split) == ("one", "train")
     assert one.entities == (Entity(0, 7, "DRUG"), Entity(17, 21, "PER"))
     assert two.entities == ()
-    assert chunk.counts.model_dump() == {
-        "documents": 3,
-        "used": 2,
-        "filtered": 0,
-        "rejected": 1,
-        "rows": 2,
-        "rejects": 1,
-        "no_label": 0,
-    }
+    assert chunk.counts == Counts(documents=3, used=2, rejected=1, rows=2, rejects=1)
+    assert '"id": "three"' in chunk.reject_lines[0]
 
 
-def test_brat_rows_refuse_broken_lines_and_missing_texts(tmp_path: Path) -> None:
-    folder = write(tmp_path / "drugs", annotations="T1\tDRUG 0\tAspirin\n")
-    [(_, invalid), *_] = iter_rows(folder)
-    assert isinstance(invalid, InvalidRow)
-    assert (invalid.id, invalid.reason) == ("drugs:one:T1", "not a line of brat: it needs a label, start and end")
+def test_rejected_documents_are_counted_once(tmp_path: Path) -> None:
+    folder = write(tmp_path / "drugs", annotations="T1 DRUG 0 7 Aspirin\nT2 PER 17 21 Anna\n")
 
+    chunk = reader().read(read_files({folder: "all"}))
+
+    assert chunk.counts == Counts(documents=2, used=1, rejected=1, rows=1, rejects=1)
+
+
+def test_brat_rows_refuse_missing_texts(tmp_path: Path) -> None:
+    folder = write(tmp_path / "drugs")
     (folder / "one.txt").unlink()
+
     with pytest.raises(AssayError, match=r"one\.ann has no text beside it; put one\.txt there, or remove it"):
         list(iter_rows(folder))
 
