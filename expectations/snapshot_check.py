@@ -12,6 +12,7 @@ from assay.expectations.label_map import label_map_checks
 from assay.expectations.label_variants import label_variant_checks
 from assay.expectations.named_label_checks import named_label_checks
 from assay.expectations.no_label import no_label_checks
+from assay.expectations.offset_unit import OffsetUnitCheck
 from assay.expectations.plausible_fields import plausibility_checks
 from assay.expectations.runner import Findings, FrameChecks, Runner, check_result
 from assay.expectations.suites import suite_for
@@ -38,10 +39,11 @@ def check_snapshot(
     schema.add(schema_frame(snapshot))
     results = schema.results("column")
     if results[0].passed:
-        row_results, totals = _check_rows(snapshot, recipe, runner.checks("rows", suite.rows, key="id"), rows_per_frame)
+        checks = runner.checks("rows", suite.rows, key="id")
+        row_results, offset_results, totals = _check_rows(snapshot, recipe, checks, rows_per_frame)
         results += row_results
     else:
-        suite, totals = Suite(suite.kind, [], []), NO_TOTALS
+        suite, offset_results, totals = Suite(suite.kind, [], []), [], NO_TOTALS
     results += _check_totals(runner, suite, results, totals)
     results += label_map_checks(snapshot, recipe)
     results += named_label_checks(snapshot, recipe)
@@ -49,23 +51,24 @@ def check_snapshot(
     results += label_variant_checks(snapshot)
     results += no_label_checks(snapshot, recipe)
     # The cause comes before what follows from it, such as classes of one row.
-    results = plausibility_checks(snapshot, recipe) + results if suite.rows else results
+    results = plausibility_checks(snapshot, recipe) + offset_results + results if suite.rows else results
     return ValidationReport(kind=suite.kind, snapshot=snapshot.digest, rows=len(snapshot), checks=results)
 
 
 def _check_rows(
     snapshot: Snapshot, recipe: Recipe, checks: FrameChecks, rows_per_frame: int
-) -> tuple[list[CheckResult], Totals]:
-    """Run the row checks and count totals in one pass over the snapshot."""
-    rows, counter = RowFrame(recipe), TotalsCounter(recipe.model.cleaning)
+) -> tuple[list[CheckResult], list[CheckResult], Totals]:
+    """Run the row checks, compare the units of offsets and count totals in one pass over the snapshot."""
+    rows, counter, offsets = RowFrame(recipe), TotalsCounter(recipe.model.cleaning), OffsetUnitCheck(recipe)
     for example in snapshot.examples():
         rows.add(example)
         counter.add(example)
+        offsets.add(example)
         if len(rows) == rows_per_frame:
             checks.add(rows.take())
     if len(rows):
         checks.add(rows.take())
-    return checks.results(), counter.finish(snapshot)
+    return checks.results(), offsets.results(), counter.finish(snapshot)
 
 
 def _check_totals(runner: Runner, suite: Suite, row_results: list[CheckResult], totals: Totals) -> list[CheckResult]:

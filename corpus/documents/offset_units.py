@@ -25,6 +25,7 @@ def to_characters(text: str, offset: int, unit: Literal["utf16", "bytes"]) -> in
         raise UnreadableError("entity begins or ends inside a character", f"offset {offset} in {unit}") from None
 
 
-def to_utf16(text: str, offset: int) -> int:
-    """Return an offset in characters as one in units of UTF-16."""
-    return offset if text.isascii() else len(text[:offset].encode("utf-16-le")) // 2
+def from_characters(text: str, offset: int, unit: Literal["utf16", "bytes"]) -> int:
+    """Return an offset in characters as one that counts the unit."""
+    encoding, width = _ENCODINGS[unit]
+    return offset if text.isascii() else len(text[:offset].encode(encoding)) // width

@@ -16,7 +16,7 @@ from xml.sax.saxutils import quoteattr
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.documents.annotators.decisions import NEW_ENTITIES, NEW_LABEL, NEW_LABELS, PROPOSAL, ROW_ID
-from assay.corpus.documents.offset_units import to_utf16
+from assay.corpus.documents.offset_units import from_characters
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.atomic import atomic_path
@@ -82,7 +82,7 @@ def label_studio_task(task: LabelTask, model: str) -> Record:
     if task.proposed_labels:
         results.append(_choices(LABELS, task.proposed_labels))
     for number, entity in enumerate(task.proposed_entities or ()):
-        start, end = to_utf16(task.text, entity.start), to_utf16(task.text, entity.end)
+        start, end = (from_characters(task.text, offset, "utf16") for offset in (entity.start, entity.end))
         value = {"start": start, "end": end, "text": task.text[entity.start : entity.end], "labels": [entity.label]}
         results.append({"id": f"e{number}", "from_name": ENTITIES, "to_name": "text", "type": "labels", "value": value})
     return {

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.corpus.documents.offset_units import to_characters
+from assay.corpus.documents.offset_units import from_characters, to_characters
 from assay.corpus.documents.values import UnreadableError
 from tests.corpus.documents.reading import entities_of, reject_of
 
@@ -10,11 +10,13 @@ TEXT = "😀 Zoë in Zürich"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.data())
-def test_to_characters_inverts_the_encoding(text: str, data: st.DataObject) -> None:
+def test_offsets_are_converted_in_both_directions(text: str, data: st.DataObject) -> None:
     offset = data.draw(st.integers(0, len(text)))
 
-    assert to_characters(text, len(text[:offset].encode("utf-16-le")) // 2, "utf16") == offset
-    assert to_characters(text, len(text[:offset].encode()), "bytes") == offset
+    utf16, utf8 = len(text[:offset].encode("utf-16-le")) // 2, len(text[:offset].encode())
+
+    assert (from_characters(text, offset, "utf16"), from_characters(text, offset, "bytes")) == (utf16, utf8)
+    assert to_characters(text, utf16, "utf16") == to_characters(text, utf8, "bytes") == offset
 
 
 @pytest.mark.parametrize(("unit", "start", "end"), [("characters", 2, 5), ("utf16", 3, 6), ("bytes", 5, 9)])
