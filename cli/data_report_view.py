@@ -52,6 +52,8 @@ def _facts(report: "DataReport") -> Iterator[tuple[str, str]]:
             if truncation.truncated
             else (f"no row is longer than model.max_length {truncation.max_length}"),
         )
+    if report.tag_scheme is not None:
+        yield "tag scheme", report.tag_scheme
     if report.tags is not None:
         half = (
             f"; {report.tags.half_words:.1%} cut a word and count as the whole word" if report.tags.half_words else ""

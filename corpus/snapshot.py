@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.documents.chunk import ChunkBuilder, Counts, DocumentChunk
+from assay.corpus.documents.tag_uses import TagUse, merged
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, arrow_schema, from_batch
 from assay.corpus.storage.completion_manifest import read_manifest
@@ -50,7 +51,7 @@ class SnapshotManifest(BaseModel):
     """Content of `snapshot.json`, which is written last: a folder without it is not a snapshot.
 
     `labels` counts the rows of each class, `row_labels` those of each label of which several may apply.
-    `label_keys` are the keys of the source's label map that matched a label, `tag_marks` show the scheme of its tags.
+    `label_keys` are the keys of the source's label map that matched a label, `tag_uses` show the scheme of its tags.
     `corrections` is None where people have corrected nothing (`assay.corpus.overlay`).
     `erased` counts rows that were erased later on request; the other counts in `counts` are as of extraction.
     """
@@ -66,7 +67,7 @@ class SnapshotManifest(BaseModel):
     row_labels: dict[str, int] = {}
     source: dict[str, Any]
     label_keys: list[str] = []
-    tag_marks: list[str] = []
+    tag_uses: list[TagUse] = []
     corrections: CorrectionCounts | None = None
     erased: int = 0
 
@@ -149,7 +150,7 @@ class SnapshotWriter:
         self._entity_labels: Counter[str] = Counter()
         self._row_labels: Counter[str] = Counter()
         self._label_keys: set[str] = set()
-        self._tag_marks: set[str] = set()
+        self._tag_uses: list[TagUse] = []
         self._hash = ContentHash()
         self._chunk = ChunkBuilder()
         self._part: pq.ParquetWriter | None = None
@@ -193,7 +194,7 @@ class SnapshotWriter:
             row_labels=dict(sorted(self._row_labels.items())),
             source=self._source,
             label_keys=sorted(self._label_keys),
-            tag_marks=sorted(self._tag_marks),
+            tag_uses=self._tag_uses,
             corrections=corrections,
         )
         (self._folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
@@ -208,7 +209,7 @@ class SnapshotWriter:
         self._rejects.writelines(chunk.reject_lines)
         self._counts += chunk.counts
         self._label_keys |= chunk.label_keys
-        self._tag_marks |= chunk.tag_marks
+        self._tag_uses = merged([*self._tag_uses, *chunk.tag_uses])
         batch = chunk.batch
         if not len(batch):
             return

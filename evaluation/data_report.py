@@ -67,6 +67,7 @@ class DataReport(_Frozen):
     samples: list[SampleRow] = []
     truncation: Truncation | None = None
     tags: TagRecovery | None = None
+    tag_scheme: str | None = Field(None, description="Scheme of the tags, or each of several; null without tags")
     label_map: LabelMapUse | None = Field(None, description="Null without source.label_map")
     contradictions: int | None = Field(None, description="Rows with the text of another row and other labels")
     near_duplicates: float | None = Field(None, description="Share of rows that repeat the text of an earlier row")

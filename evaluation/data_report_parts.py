@@ -10,6 +10,7 @@ from assay.evaluation.data_report import LabelMapUse, TagRecovery
 from assay.evaluation.labels_by_split import labels_by_split, row_labels_by_split
 from assay.evaluation.marked_text import sample_rows
 from assay.evaluation.tag_check import ENTITIES, HALF_WORDS, SHARE
+from assay.expectations.tag_scheme import NAME as TAG_SCHEME
 from assay.expectations.validation_report import ValidationReport
 from assay.models.truncation import measure_truncation
 from assay.recipes.recipe import Recipe
@@ -35,6 +36,7 @@ def of_checks(report: ValidationReport, snapshot: Snapshot, recipe: Recipe) -> d
     return {
         "checks": report.checks,
         "tags": tags,
+        "tag_scheme": next((check.measured for check in report.checks if check.name == TAG_SCHEME), None),
         "label_map": _label_map(snapshot, recipe),
         "contradictions": counts.get("contradictions"),
         "near_duplicates": _share(report, "duplicates"),

@@ -1,27 +1,42 @@
-"""The scheme of the tags of a source, as the report says it, and a warning where they show several."""
+"""The scheme of the tags of a source, as the report says it, and a warning where rows show several."""
 
-from assay.corpus.documents.tag_schemes import I_BEGINS, PREFIXES, scheme_of
+from assay.corpus.documents.tag_uses import SchemeUse, schemes_of
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
-from assay.expectations.validation_report import CheckResult
+from assay.expectations.validation_report import CheckResult, shown
 
 NAME = "tag scheme"
 
 
 def tag_scheme_checks(snapshot: Snapshot) -> list[CheckResult]:
     """Return one check if the rows were read from tags, else none."""
-    marks = snapshot.manifest.tag_marks
-    if not marks:
+    schemes = schemes_of(snapshot.manifest.tag_uses)
+    if not schemes:
         return []
-    scheme = scheme_of(marks)
-    prefixes = ", ".join(mark for mark in marks if mark in PREFIXES)
-    begins = " and I begins entities as B does" if I_BEGINS in marks else ""
+    several = len(schemes) > 1 or schemes[0].is_mixed
     return [
         CheckResult(
             name=NAME,
             severity="warning",
-            passed=scheme is not None,
-            measured=scheme or f"prefixes {prefixes}{begins}",
+            passed=not several,
+            measured=", ".join(f"{use.scheme} in {counted(use.rows, 'row')}" for use in schemes)
+            if several
+            else schemes[0].with_limit,
             required="one scheme (source.tagging.scheme)",
-            why="" if scheme else "tags show several schemes, and an entity may be cut in two; write one at the source",
+            why=_why(schemes) if several else "",
+            invalid_ids=[use.example for use in schemes[1:] if use.example is not None],
+            invalid_count=sum(use.rows for use in schemes[1:]),
         )
     ]
+
+
+def _why(schemes: list[SchemeUse]) -> str:
+    rows = [f"{use.scheme} in {counted(use.rows, 'row')}{_example(use)}" for use in schemes]
+    return (
+        f"the tags are not of one scheme: {'; '.join(rows)}; write one scheme at the source, or set "
+        "source.tagging.scheme to the one to read, which rejects rows with prefixes of others"
+    )
+
+
+def _example(use: SchemeUse) -> str:
+    return "" if use.example is None else f", such as {shown(use.example)}"

@@ -14,6 +14,7 @@ from assay.corpus.documents.document_reader import DocumentReader, Reject
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.remedies import remedy_of
+from assay.corpus.documents.tag_uses import TagUse
 from assay.corpus.errors import DataError
 from assay.corpus.example import Example, arrow_schema, to_batch
 
@@ -46,15 +47,15 @@ class Counts(BaseModel):
 class DocumentChunk:
     """Rows and rejects of some documents, in their order.
 
-    `label_keys` are the keys of the label map that matched labels of these documents or of earlier ones, `tag_marks`
-    what shows the scheme of their tags.
+    `label_keys` are the keys of the label map that matched labels of these documents or of earlier ones, `tag_uses`
+    which of these documents show which tag scheme.
     """
 
     batch: pa.RecordBatch
     reject_lines: list[str]
     counts: Counts
     label_keys: frozenset[str] = frozenset()
-    tag_marks: frozenset[str] = frozenset()
+    tag_uses: tuple[TagUse, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Return an Arrow stream for another process; rejects and counts are in the metadata of its schema."""
@@ -63,7 +64,7 @@ class DocumentChunk:
                 "reject_lines": self.reject_lines,
                 "counts": self.counts.model_dump(),
                 "label_keys": sorted(self.label_keys),
-                "tag_marks": sorted(self.tag_marks),
+                "tag_uses": [use.model_dump() for use in self.tag_uses],
             }
         )
         sink = pa.BufferOutputStream()
@@ -83,7 +84,7 @@ class DocumentChunk:
             metadata["reject_lines"],
             Counts(**metadata["counts"]),
             frozenset(metadata["label_keys"]),
-            frozenset(metadata["tag_marks"]),
+            tuple(TagUse(**use) for use in metadata["tag_uses"]),
         )
 
 
@@ -126,7 +127,7 @@ class ChunkReader:
             chunk,
             counts=chunk.counts.model_copy(update={"no_label": self._reader.no_label - before}),
             label_keys=frozenset(self._reader.label_keys),
-            tag_marks=frozenset(self._reader.tag_marks),
+            tag_uses=tuple(self._reader.tags.take()),
         )
 
 

@@ -23,6 +23,7 @@ from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import SPLIT_ALIASES, Document, shorten
 from assay.corpus.documents.row_labels import RowLabels
 from assay.corpus.documents.slice_values import slice_field, slice_value
+from assay.corpus.documents.tag_uses import TagCounter
 from assay.corpus.documents.tagged_words import TaggedWords
 from assay.corpus.documents.values import (
     MISSING,
@@ -48,7 +49,7 @@ class DocumentReader:
     Only what the heads need is read: without `needs_label` every label is None, without `needs_labels` every list of
     labels, without `needs_entities` all entities. What is needed must be present. `label_keys` are the keys of the
     label map that matched a label, `no_label` counts the rows that were left out since their class or labels mean
-    none.
+    none. `tags` counts the rows by what shows the scheme of their tags.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class DocumentReader:
         self._needs_entities = needs_entities
         self.label_keys: set[str] = set()
         self.no_label = 0
+        self.tags = TagCounter()
         self._words = TaggedWords(document_format)
         self._label_values = LabelValues(document_format, self.label_keys)
         self._row_labels = RowLabels(document_format, self._label_values) if needs_labels else None
@@ -110,17 +112,15 @@ class DocumentReader:
         try:
             if self._tool is not None:
                 return self._annotated(document, document_id), []
-            return [self._row(document, document_id)], []
+            example = self._row(document, document_id)
+            if self._document_format.format == "tokens" and self._needs_entities:
+                self.tags.add(self._words.marks, document_id)
+            return [example], []
         except NoLabelError:
             self.no_label += 1
             return [], []
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
-
-    @property
-    def tag_marks(self) -> set[str]:
-        """What shows the scheme of the tags read so far (see `tag_schemes`)."""
-        return self._words.marks
 
     def field_names(self) -> list[str]:
         """Return the top-level fields that are read, sorted: a database need not send any others.

@@ -1,6 +1,6 @@
-"""Tag schemes of tagged words: IOB1, IOB2, BIOES, BILOU, BMEWO and IO, and which of them a source uses."""
+"""Tag schemes of tagged words: IOB1, IOB2, BIOES, BILOU, BMEWO and IO."""
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -33,8 +33,9 @@ PREFIXES = {
     "W": Place.SINGLE,
 }
 SCHEMES: Mapping[str, str] = {"iob1": "BI", "iob2": "BI", "bioes": "BIES", "bilou": "BILU", "bmewo": "BMEW"}
-# Marks of a source beside its prefixes: how entities begin.
+# Marks of a scheme beside its prefixes: how entities begin and end.
 I_BEGINS = "I begins"
+OPEN_END = "open end"  # an entity ends with B or I, where BIOES and its like write another prefix
 B_BEGINS = "B begins"  # not directly after an entity of its type, where IOB1 writes I
 BARE = "bare"  # a type without a prefix
 # Names of the module are looked up faster than members of an enumeration.
@@ -44,7 +45,7 @@ _ENDS = (Place.LAST, Place.SINGLE)
 
 
 class TagDecoder:
-    """Decoder of tags to entities; `marks` receives what shows their scheme.
+    """Decoder of tags to entities; `marks` are what shows the scheme of the words that were decoded last.
 
     Without a scheme, the prefixes of all are read, whose meanings do not clash. A tag that does not continue an entity
     of its type begins one, as in seqeval's default mode.
@@ -54,8 +55,8 @@ class TagDecoder:
         """Take the scheme, or None, and the names of tags that are numbers or have other names in the source."""
         self._scheme = scheme
         self._names = dict(names) if isinstance(names, Mapping) else {str(i): name for i, name in enumerate(names)}
-        self._known: dict[Hashable, tuple[Place, str]] = {}
-        self.marks: set[str] = set()
+        self._known: dict[Hashable, tuple[Place, str, str]] = {}
+        self.marks: frozenset[str] = frozenset()
 
     def entities(
         self, text: str, tokens: Sequence[str], starts: Iterable[int], tags: Sequence[Any]
@@ -73,29 +74,37 @@ class TagDecoder:
         """
         entities: list[Entity] = []
         open_label = last_label = None
-        known = self._known
+        known, marks = self._known, set[str]()
         for token, start, tag in zip(tokens, starts, tags, strict=True):
             try:
-                place, label = known[tag]
+                place, label, mark = known[tag]
             except (KeyError, TypeError):  # a new tag, or a list
-                place, label = self._decode(tag)
+                place, label, mark = self._decode(tag)
             if place is _OUTSIDE:
+                if open_label is not None:
+                    marks.add(OPEN_END)
                 open_label = last_label = None
                 continue
+            marks.add(mark)
             end = start + len(token)
             if place in _CONTINUES and label == open_label:
                 entities[-1] = Entity(entities[-1].start, end, label)
             else:
+                if open_label is not None:
+                    marks.add(OPEN_END)
                 entities.append(Entity(start, end, label))
                 if place is Place.INSIDE:
-                    self.marks.add(I_BEGINS)
+                    marks.add(I_BEGINS)
                 elif place is Place.FIRST and label != last_label:
-                    self.marks.add(B_BEGINS)
+                    marks.add(B_BEGINS)
             last_label = label
             open_label = None if place in _ENDS else label
+        if open_label is not None:
+            marks.add(OPEN_END)
+        self.marks = frozenset(marks)
         return tuple([bare(text, entity) for entity in entities])
 
-    def _decode(self, tag: Any) -> tuple[Place, str]:
+    def _decode(self, tag: Any) -> tuple[Place, str, str]:
         decoded = self._read(self._named(tag))
         self._known[tag] = decoded
         return decoded
@@ -112,13 +121,13 @@ class TagDecoder:
             raise UnreadableError("tag is not in source.tagging.names", tag)
         return self._names.get(key, key)
 
-    def _read(self, tag: str) -> tuple[Place, str]:
+    def _read(self, tag: str) -> tuple[Place, str, str]:
+        """Return the place of the word in an entity, the type, and the mark of the scheme."""
         if tag == OUTSIDE:
-            return Place.OUTSIDE, ""
+            return Place.OUTSIDE, "", ""
         prefix, dash, label = tag.partition("-")
         if self._scheme == "io":
-            self.marks.add(BARE)
-            return Place.INSIDE, label if prefix == "I" and label else tag
+            return Place.INSIDE, label if prefix == "I" and label else tag, BARE
         place = PREFIXES.get(prefix)
         if not dash and tag[:1] in PREFIXES and tag[1:2] == "_":
             raise UnreadableError("tag is neither O nor PREFIX-TYPE", tag)
@@ -128,19 +137,4 @@ class TagDecoder:
             raise UnreadableError("tag is neither O nor PREFIX-TYPE", tag)
         if self._scheme is not None and prefix not in SCHEMES[self._scheme]:
             raise UnreadableError("tag is not of source.tagging.scheme", f"{tag} in {self._scheme}")
-        self.marks.add(prefix)
-        return place, label
-
-
-def scheme_of(marks: Collection[str]) -> str | None:
-    """Return the scheme that marks show, in words; None where they show more than one."""
-    prefixes = {mark for mark in marks if mark in PREFIXES}
-    if BARE in marks:
-        return "IO, in which adjacent entities of one type are read as one"
-    if prefixes <= {"I"}:
-        return "IO or IOB1, which are read alike: no tag begins with B, so adjacent entities of one type are one"
-    if prefixes <= {"B", "I"}:
-        if I_BEGINS in marks and B_BEGINS in marks:
-            return None
-        return "IOB1" if I_BEGINS in marks else "IOB2"
-    return next((name.upper() for name in ("bioes", "bilou", "bmewo") if prefixes <= set(SCHEMES[name])), None)
+        return place, label, prefix

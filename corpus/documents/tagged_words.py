@@ -14,7 +14,7 @@ _SPACES = {True: " ", False: "", "Yes": " ", "_": " ", "SpaceAfter=Yes": " ", "N
 
 
 class TaggedWords:
-    """Reader of the format `tokens`; `marks` are those of its tag decoder."""
+    """Reader of the format `tokens`."""
 
     def __init__(self, document_format: DocumentFormat) -> None:
         """Take a format."""
@@ -22,8 +22,8 @@ class TaggedWords:
         self._decoder = TagDecoder(self._tagging.scheme, self._tagging.names)
 
     @property
-    def marks(self) -> set[str]:
-        """What shows the scheme of the tags read so far."""
+    def marks(self) -> frozenset[str]:
+        """What shows the scheme of the tags that were read last."""
         return self._decoder.marks
 
     def read(self, values: Mapping[str, Any], *, needs_entities: bool) -> tuple[str, tuple[Entity, ...] | None]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from assay.corpus.corrected_rows import read_corrected_rows, write_corrected_rows
+from assay.corpus.documents.tag_uses import TagUse
 from assay.corpus.errors import AssayError
 from assay.corpus.overlay import ADDED, FOLDER, added_id, read_overlay
 from assay.corpus.snapshot import MANIFEST, REJECTS, Snapshot, SnapshotWriter
@@ -217,9 +218,9 @@ def erase_rows(folder: Path, ids: Sequence[str]) -> None:
             manifest = writer.finish()
         counts = old.manifest.counts.model_copy(update={"rows": manifest.counts.rows})
         erased = old.manifest.erased + len(old) - manifest.counts.rows
-        names = ("label_keys", "tag_marks", "corrections")
-        unchanged = {name: getattr(old.manifest, name) for name in names}
-        updates = {"counts": counts, "erased": erased, **unchanged}
+        uses = [_without_example(use, ids) for use in old.manifest.tag_uses]
+        unchanged = {name: getattr(old.manifest, name) for name in ("label_keys", "corrections")}
+        updates = {"counts": counts, "erased": erased, "tag_uses": uses, **unchanged}
         manifest = manifest.model_copy(update=updates)
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         with (partial / REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as rejects:
@@ -229,6 +230,12 @@ def erase_rows(folder: Path, ids: Sequence[str]) -> None:
         step_manifest = json.loads((folder / STEP_MANIFEST).read_bytes()) | {"files": files}
         with atomic_path(partial / STEP_MANIFEST) as path:
             path.write_text(json.dumps(step_manifest, indent=2), encoding="utf-8")
+
+
+def _without_example(use: TagUse, ids: Sequence[str]) -> TagUse:
+    """Return the use of a tag scheme without its example where that row is erased."""
+    is_erased = use.example is not None and is_one_of(use.example, ids)
+    return use.model_copy(update={"example": None}) if is_erased else use
 
 
 def _holds(folder: Path, ids: Sequence[str]) -> bool:

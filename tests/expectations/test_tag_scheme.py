@@ -26,14 +26,25 @@ def snapshot_of(folder: Path, *rows: list[str]) -> Snapshot:
     ("rows", "passed", "measured"),
     [
         ([["S-ORG", "O"], ["B-LOC", "E-LOC"]], True, "BIOES"),
-        ([["B-ORG", "O"], ["I-LOC", "B-LOC"]], False, "prefixes B, I and I begins entities as B does"),
-        ([["S-ORG", "O"], ["U-LOC", "O"]], False, "prefixes S, U"),
+        ([["B-ORG", "O"], ["I-LOC", "B-LOC"], ["B-LOC"]], False, "IOB2 in 2 rows, IOB1 in 1 row"),
+        ([["S-ORG", "O"], ["U-LOC", "O"]], False, "BIOES in 1 row, BILOU in 1 row"),
+        ([["S-ORG", "U-LOC"]], False, "no single scheme (prefixes S, U) in 1 row"),
     ],
 )
 def test_tag_scheme_checks_say_the_scheme(tmp_path: Path, rows: list[list[str]], passed: bool, measured: str) -> None:
     [check] = tag_scheme_checks(snapshot_of(tmp_path, *rows))
 
     assert (check.passed, check.severity, check.measured) == (passed, "warning", measured)
+
+
+def test_tag_scheme_checks_name_a_row_of_each_scheme(tmp_path: Path) -> None:
+    [check] = tag_scheme_checks(snapshot_of(tmp_path, ["O"], ["B-ORG", "O"], ["S-LOC", "O"], ["B-LOC", "I-LOC"]))
+
+    assert check.why == (
+        "the tags are not of one scheme: IOB2 in 2 rows, such as 'r1'; BIOES in 1 row, such as 'r2'; write one scheme "
+        "at the source, or set source.tagging.scheme to the one to read, which rejects rows with prefixes of others"
+    )
+    assert (check.invalid_ids, check.invalid_count) == (["r2"], 1)
 
 
 def test_tag_scheme_checks_need_tags(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from assay.corpus.documents.fields import TagScheme
-from assay.corpus.documents.tag_schemes import SCHEMES, TagDecoder, scheme_of
+from assay.corpus.documents.tag_schemes import SCHEMES, TagDecoder
 from assay.corpus.documents.values import UnreadableError
 from assay.corpus.example import Entity
 
@@ -114,36 +114,6 @@ def test_tag_decoder_leaves_out_white_space_at_the_edges_of_words() -> None:
     assert decoder.entities("at  Hooli\u00a0", ["at", " Hooli\u00a0"], [0, 3], ["O", "B-X"]) == (Entity(4, 9, "X"),)
     with pytest.raises(UnreadableError, match="entity covers white space alone"):
         decoder.entities("at \u200b", ["at", "\u200b"], [0, 3], ["O", "B-X"])
-
-
-@pytest.mark.parametrize(
-    ("tags", "scheme"),
-    [
-        (["B-A", "I-A", "B-A", "O"], "IOB2"),
-        (["I-A", "I-A", "B-A", "O"], "IOB1"),
-        (["B-A", "E-A", "S-A", "O"], "BIOES"),
-        (["B-A", "L-A", "U-A", "O"], "BILOU"),
-        (["B-A", "M-A", "E-A", "W-A"], "BMEWO"),
-        (["I-A", "I-A", "O", "I-B"], "IO or IOB1, which are read alike: no tag begins with B, so adjacent entities "
-         "of one type are one"),
-        (["B-A", "O", "I-A"], None),
-        (["S-A", "O", "U-A"], None),
-    ],
-)  # fmt: skip
-def test_scheme_of_names_the_scheme(tags: list[str], scheme: str | None) -> None:
-    decoder = TagDecoder()
-    words = list("abcd")[: len(tags)]
-
-    decoder.entities(" ".join(words), words, range(0, 2 * len(words), 2), tags)
-
-    assert scheme_of(decoder.marks) == scheme
-
-
-def test_scheme_of_says_what_io_cannot_express() -> None:
-    decoder = TagDecoder("io")
-    decoder.entities("a b", ["a", "b"], [0, 2], ["ORG", "O"])
-
-    assert scheme_of(decoder.marks) == "IO, in which adjacent entities of one type are read as one"
 
 
 def test_tags_with_an_underscore_are_no_bare_types() -> None:

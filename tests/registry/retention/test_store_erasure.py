@@ -6,6 +6,9 @@ from typing import get_args
 
 import pytest
 
+from assay.corpus.documents.chunk import ChunkReader
+from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import (
@@ -18,13 +21,20 @@ from assay.corpus.overlay import (
     read_overlay,
     text_digest,
 )
-from assay.corpus.snapshot import Snapshot, SnapshotWriter
+from assay.corpus.snapshot import MANIFEST, Snapshot, SnapshotWriter
 from assay.corpus.storage.object_store import SharedStore
 from assay.evaluation.labels.label_issue import LabelTask
 from assay.evaluation.labels.task_formats import LabelNames, TaskFormat, write_tasks
 from assay.flows.data_check import check_data
 from assay.registry.retention.erasure import erase, plan_erasure
-from assay.registry.retention.store_erasure import added_ids, erase_copy, find_copies, find_corrections, is_one_of
+from assay.registry.retention.store_erasure import (
+    added_ids,
+    erase_copy,
+    erase_rows,
+    find_copies,
+    find_corrections,
+    is_one_of,
+)
 from assay.runs.lifecycle import run_lock
 from tests.flows.tiny import make_recipe, write_rows
 from tests.registry.retention.erasable import made, write
@@ -62,6 +72,27 @@ def store_with_rows(store: Path) -> Path:
 
     run.once("extract", {}, write)
     return store
+
+
+def test_erase_rows_leaves_no_id_of_an_erased_row_in_the_manifest(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "first")
+    run.folder.mkdir(parents=True)
+    reader = ChunkReader(DocumentFormat(format="tokens"), needs_label=False, needs_entities=True)
+    documents = [
+        Document(row, {"tokens": ["Anna"], "tags": [tag]}) for row, tag in (("r77", "B-PER"), ("r78", "S-PER"))
+    ]
+
+    def write(folder: Path) -> None:
+        with SnapshotWriter(folder, [], {}) as writer:
+            writer.add_chunk(reader.read(documents))
+            writer.finish()
+
+    folder = run.once("extract", {}, write).path
+    erase_rows(folder, ["r77"])
+
+    manifest = Snapshot.load(folder).manifest
+    assert [(use.rows, use.example) for use in manifest.tag_uses] == [(1, None), (1, "r78")]
+    assert "r77" not in (folder / MANIFEST).read_text()
 
 
 def test_added_ids_find_a_row_that_people_added_by_the_id_that_the_source_gives_it_later(tmp_path: Path) -> None:
