@@ -11,16 +11,18 @@ from typing import Any
 
 from assay.corpus.choice import nearest
 from assay.corpus.documents.fields import DocumentFormat, Fields
+from assay.corpus.documents.list_names import list_fault
 from assay.corpus.documents.row_labels import label_fields
 from assay.corpus.documents.slice_values import slice_field
 from assay.corpus.documents.values import MISSING, get_path, named_values
 
 SAMPLE = 200
-# In the others, the annotation tool decides the names.
+# In the others, the annotation tool decides the names, but for columns such as the id and the group.
 PLAIN_FORMATS = ("rows", "tokens", "parse")
 MOST_NAMES = 20
 _MOST_CLASSES = 0.5  # a class repeats: fewer names than half the rows
 Documents = Sequence[Mapping[str, Any]]
+Named = tuple[str, str, str]  # key, field and kind of value
 
 
 def diagnose(
@@ -42,12 +44,16 @@ def diagnose(
         needs_labels: whether the recipe has a labels head.
         columns: whether to look also for group, time, split and slices, without which rows can be read.
     """
-    if not documents or document_format.format not in PLAIN_FORMATS:
+    if not documents:
         return None
-    if line := _other_format(document_format, documents):
-        return line
-    named = _named(document_format, needs_label=needs_label, needs_entities=needs_entities)
-    labels = _labels(document_format) if needs_labels else ()
+    named: Iterable[Named] = ()
+    if document_format.format in PLAIN_FORMATS:
+        if line := _other_format(document_format, documents):
+            return line
+        named = _named(document_format, needs_label=needs_label, needs_entities=needs_entities)
+    elif document_format.fields.id:
+        named = [("source.fields.id", document_format.fields.id, "any")]
+    labels = _labels(document_format) if needs_labels and document_format.format in PLAIN_FORMATS else ()
     # In the format parse, columns may also be fields of a sentence.
     optional = _columns(document_format.fields) if columns and document_format.format != "parse" else ()
     for key, name, kind in itertools.chain(named, labels, optional):
@@ -64,9 +70,7 @@ def field_names(documents: Documents) -> list[str]:
     return list(names)
 
 
-def _named(
-    document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool
-) -> Iterator[tuple[str, str, str]]:
+def _named(document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> Iterator[Named]:
     """Yield key, field and kind of value of everything that each row needs."""
     fields, form = document_format.fields, document_format.format
     if form == "rows":
@@ -87,7 +91,7 @@ def _named(
         yield "source.fields.id", fields.id, "any"
 
 
-def _labels(document_format: DocumentFormat) -> Iterator[tuple[str, str, str]]:
+def _labels(document_format: DocumentFormat) -> Iterator[Named]:
     """Yield the fields with the labels of a row; those of sentences are inside the documents."""
     if document_format.format != "parse":
         kind = "list" if isinstance(document_format.fields.labels, str) else "any"
@@ -95,7 +99,7 @@ def _labels(document_format: DocumentFormat) -> Iterator[tuple[str, str, str]]:
             yield "source.fields.labels", name, kind
 
 
-def _columns(fields: Fields) -> Iterator[tuple[str, str, str]]:
+def _columns(fields: Fields) -> Iterator[Named]:
     """Yield the columns that may be empty in a row, but not in all."""
     for key in ("group", "time", "split"):
         if name := getattr(fields, key):
@@ -148,6 +152,8 @@ def _missing(key: str, name: str, kind: str, documents: Documents) -> str:
 
 
 def _nearest(name: str, kind: str, names: Sequence[str], documents: Documents) -> str:
+    if fault := list_fault(name, documents):
+        return f": {fault}"
     if near := nearest(name, names):
         return near
     if likely := _likely(kind, names, documents):

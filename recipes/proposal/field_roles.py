@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assay.corpus.choice import nearest
+from assay.corpus.documents.list_names import Documents, list_fault
 from assay.corpus.documents.raw_document import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.conll_layout import is_tag
@@ -83,10 +84,14 @@ class Choices:
                 yield option, name
 
 
-def no_field(setting: str, name: str, names: Collection[str], of: str = "document") -> AssayError:
-    """Return the error for a setting that names a field which does not exist."""
+def no_field(
+    setting: str, name: str, names: Collection[str], of: str = "document", documents: Documents = ()
+) -> AssayError:
+    """Return the error for a setting that names a field which does not exist, in lists of the documents either."""
     fields = listed(list(names))
-    return AssayError(f"{setting}: no {of} has this field; fields are {fields}{nearest(name, names)}")
+    fault = list_fault(name, documents)
+    cause, likely = ("", nearest(name, names)) if fault is None else (f": {fault}", "")
+    return AssayError(f"{setting}: no {of} has this field{cause}; fields are {fields}{likely}")
 
 
 def no_lists(setting: str, name: str, names: Collection[str], what: str) -> AssayError:

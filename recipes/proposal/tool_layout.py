@@ -86,7 +86,7 @@ def _check_columns(documents: Documents, profiles: Profiles, choices: Choices) -
     for role in ("id", "time"):
         name = set_field(choices.settings, "fields", role)
         if name is not None and all(get_path(document, name) is MISSING for document in documents):
-            raise no_field(f"--set source.fields.{role}={name}", name, profiles)
+            raise no_field(f"--set source.fields.{role}={name}", name, profiles, documents=documents)
 
 
 def _text_field(documents: Documents, profiles: Profiles, tool: str, choices: Choices) -> str:

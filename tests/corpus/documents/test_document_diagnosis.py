@@ -56,6 +56,26 @@ def test_diagnose_names_a_missing_field_the_nearest_and_all_that_exist(fields: d
     assert said(NEWS, fields=fields) == message
 
 
+def test_diagnose_says_how_many_items_a_list_has() -> None:
+    documents = [{"text": "a text", "choices": [{"name": "good"}], "ents": []}] * 2
+
+    assert said(documents, fields={"label": "choices.1.name", "entities": "ents"}) == (
+        "source.fields.label is 'choices.1.name', which none of the first 2 documents has: 'choices' is a list of 1 "
+        "item, counted from 0; did you mean 'choices.0.name'?; their fields: text, choices, ents"
+    )
+
+
+def test_diagnose_looks_at_the_columns_of_a_tool() -> None:
+    tasks = [{"data": {"text": "a"}, "annotations": [{"id": 1, "completed_by": 2, "result": []}]}] * 2
+
+    line = said(tasks, format="label_studio", fields={"group": "annotations.1.completed_by"})
+
+    assert line is not None
+    assert line.startswith("source.fields.group is 'annotations.1.completed_by', which none of the first 2 documents")
+    assert "did you mean 'annotations.0.completed_by'?" in line
+    assert said(tasks, format="label_studio", fields={"group": "annotations.0.completed_by"}) is None
+
+
 @pytest.mark.parametrize(
     ("form", "document", "message"),
     [
