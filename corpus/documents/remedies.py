@@ -128,7 +128,16 @@ _REMEDIES = (
     (r"not valid JSON|not a JSON object", "write one JSON object per line at the source"),
     (r"not valid extended JSON", "export the collection again with mongoexport"),
     (
-        r"not valid CSV|a quote is never closed|wrong number of cells",
+        r"a quotation mark is not closed|text follows a closing quotation mark",
+        'close the quotation mark, write "" for one inside a quoted cell, or set source.file.quotes: false if they '
+        "are characters",
+    ),
+    (
+        r"a quotation mark is escaped by a backslash",
+        'write "" for a quotation mark inside a quoted cell, such as by the option escape of Spark',
+    ),
+    (
+        r"not valid CSV|wrong number of cells",
         "correct the quotes and separators of that line, or set source.file.separator",
     ),
     (r"not a label of fastText", "write __label__NAME for each label, with blanks between them and before the text"),

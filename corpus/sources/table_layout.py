@@ -75,9 +75,10 @@ def read_records(text: str, separator: str, quotes: bool, whole: bool) -> list[l
     return records if whole or len(records) < 2 else records[:-1]
 
 
-def table_reader(lines: Iterable[str], separator: str, quotes: bool) -> Iterator[list[str]]:
-    """Return the records of lines of text."""
-    return csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)
+def table_reader(lines: Iterable[str], separator: str, quotes: bool, *, strict: bool = False) -> Iterator[list[str]]:
+    """Return the records of lines of text; if strict, a quoted cell that is not closed raises `csv.Error`."""
+    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=separator, quoting=quoting, strict=strict)
 
 
 def column_names(path: Path, cells: Sequence[str]) -> tuple[str, ...]:

@@ -53,7 +53,9 @@ def test_remedy_of_is_specific_for_each_reason_of_the_readers(kind: str) -> None
         ("entity lies outside the text: 0:9 in 3 characters", "end_inclusive"),
         ("_id is missing", "source.fields.id"),
         ("headline is null", "source.fields"),
-        ("a quote is never closed: it opens in line 3", "quotes"),
+        ("a quotation mark is not closed: it opens in line 3", "source.file.quotes: false"),
+        ('text follows a closing quotation mark: "x" olive (the cell opens in line 3)', 'write ""'),
+        ("a quotation mark is escaped by a backslash: in a cell that opens in line 3", 'write ""'),
     ],
 )
 def test_remedy_of_names_the_setting(reason: str, part: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources import tables, text_stream
+from assay.corpus.sources import table_lines, text_stream
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import iter_rows, open_rows
 from assay.corpus.sources.recognition import describe_file
@@ -80,7 +80,7 @@ def test_table_rows_reject_bytes_that_the_encoding_lacks(tmp_path: Path) -> None
 
 
 def test_table_rows_refuse_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (text_stream, tables):
+    for module in (text_stream, table_lines):
         monkeypatch.setattr(module, "LONGEST_LINE", 1 << 20)
 
     with pytest.raises(AssayError, match=r"a\.csv has a line of 1 MiB or more, line 3; write one row per line"):
@@ -97,6 +97,7 @@ def test_table_rows_name_a_cut_utf_16_file(tmp_path: Path) -> None:
 
 CASES: Sequence[tuple[str, bytes, dict[str, Any]]] = [
     ("a.csv", 'sep=;\ntext;n\n"ä\nb";1\nc;2\n\nd;3,5\n'.encode(), {}),
+    ("a.csv", b'id,text,n\n1,"a,1\n2,b,2\n3,c,3\n4,"d" e,4\n5,f\n6,"g\nsay "h"\ni",6\n7,j,7\n', {}),
     ("a.csv", 'text;n\r\n"ä\r\nb";1\r\nc;2\r\n'.encode("utf-16"), {}),
     ("a.tsv", "text\tn\nä\t1\nö\t2\nü\t3\n".encode("cp1252"), {"encoding": "cp1252"}),
     ("a.jsonl", '{"text": "ä"}\n\n{"text": "b"}\n{"te'.encode(), {}),
