@@ -35,7 +35,7 @@ from assay.corpus.documents.values import MISSING, UnreadableError, get_path, pl
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, Head
-from assay.corpus.overlay import ADDED, AddedText, Correction, Overlay, added_id, text_digest
+from assay.corpus.overlay import ADDED, AddedText, Correction, Overlay, added_id, corrected, text_digest
 from assay.corpus.sources.files import find_files, read_files
 
 
@@ -107,9 +107,14 @@ class ReturnedLabels:
     rejected: list[tuple[str, str]] = field(default_factory=list)
 
     @property
+    def latest(self) -> Mapping[str, Correction]:
+        """The last correction of each row, by its id."""
+        return {correction.id: correction for correction in self.corrections}
+
+    @property
     def counts(self) -> Counter[str]:
-        """Number of corrections by decision."""
-        return Counter(correction.decision for correction in self.corrections)
+        """Number of rows by the last decision about them."""
+        return Counter(correction.decision for correction in self.latest.values())
 
 
 def read_documents(path: str) -> list[Document | InvalidRow]:
@@ -149,7 +154,7 @@ def match_rows(
     rules: ReadingRules,
     origin: Path,
 ) -> ReturnedLabels:
-    """Return the corrections of documents, in their order.
+    """Return the corrections of documents, in their order; each document meets the corrections of those before it.
 
     Args:
         documents: documents of an annotation tool.
@@ -159,7 +164,7 @@ def match_rows(
         rules: what the recipe reads and accepts.
         origin: file of the documents.
     """
-    returned, latest = ReturnedLabels(tool), dict(overlay.latest)
+    returned, latest, present = ReturnedLabels(tool), dict(overlay.latest), dict(rows)
     items = list(documents)
     for document in joined(lambda: items, tool, rules.source.fields):
         if isinstance(document, InvalidRow):
@@ -171,10 +176,11 @@ def match_rows(
             if decision is None:
                 returned.undecided += 1
                 continue
-            if decision.is_older_than(latest.get(name), rows.get(name)):
+            row = present.get(name)
+            if decision.is_older_than(latest.get(name), row):
                 returned.older += 1
                 continue
-            correction = decision.correction(rows.get(name), latest.get(name), origin.name)
+            correction = decision.correction(row, latest.get(name), origin.name)
         except UnreadableError as error:
             returned.rejected.append((name, str(error)))
             continue
@@ -182,6 +188,8 @@ def match_rows(
             returned.undecided += 1
         else:
             latest[correction.id] = correction
+            if row is not None:
+                present[row.id] = corrected(row, correction, rules.heads)
             returned.corrections.append(correction)
     return returned
 

@@ -141,7 +141,7 @@ def _report(
     recipe: Recipe, returned: ReturnedLabels, split_of: dict[str, SplitName], overlay: Overlay, file: Path
 ) -> CorrectionReport:
     changed = Counter(
-        split_of.get(correction.id, "") for correction in returned.corrections if correction.decision == "corrected"
+        split_of.get(row, "") for row, correction in returned.latest.items() if correction.decision == "corrected"
     )
     return CorrectionReport(
         recipe=recipe.name,

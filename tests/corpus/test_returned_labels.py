@@ -126,6 +126,17 @@ def test_match_rows_reads_doccano_with_relations_by_the_rule_of_the_recipe(
     assert [reason for _, reason in returned.rejected] == [reason for _, reason in rejected]
 
 
+def test_match_rows_lets_the_last_decision_of_a_file_count(tmp_path: Path) -> None:
+    # Given a row of the class bad that the lines of one file call good, good again, and bad,
+    good = {"new_label": "good", "author": "anna"}
+    again = _match(_table(tmp_path, good, good))
+    assert ([one.label for one in again.corrections], again.undecided) == (["good"], 1)
+    back = _match(_table(tmp_path, good, {"new_label": "bad", "author": "anna"}))
+    # then the last of them counts, and the row is counted once.
+    assert [one.label for one in back.corrections] == ["good", "bad"]
+    assert back.counts == {"corrected": 1}
+
+
 def test_match_rows_sees_the_earlier_lines_of_the_same_file(tmp_path: Path) -> None:
     # given an added row that two lines label in part
     name = added_id("new")
