@@ -1,15 +1,14 @@
 """Labels that come back from annotation tools, each checked against the row that it is about."""
 
 import getpass
-import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, agreed
+from assay.corpus.documents.annotators.annotated_row import agreed
 from assay.corpus.documents.annotators.decisions import (
     PROPOSAL,
     ROW_ID,
@@ -19,78 +18,18 @@ from assay.corpus.documents.annotators.decisions import (
     decided_by,
     decided_row,
     is_table,
-    is_task_of_assay,
     read_decision,
-    reviews_of,
 )
 from assay.corpus.documents.annotators.doccano import is_doccano
-from assay.corpus.documents.annotators.label_studio import is_full_task
 from assay.corpus.documents.annotators.recognised import READERS, recognised_format
 from assay.corpus.documents.annotators.several_people import by_person, joined
-from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
-from assay.corpus.documents.fields import DocumentFormat, EntityFields, Fields
-from assay.corpus.documents.label_values import LabelValues, NoLabelError
 from assay.corpus.documents.raw_document import Document, InvalidRow
-from assay.corpus.documents.values import MISSING, UnreadableError, get_path, plain_text
-from assay.corpus.entity import Entity
+from assay.corpus.documents.values import UnreadableError, plain_text
 from assay.corpus.errors import AssayError
-from assay.corpus.example import Example, Head
+from assay.corpus.example import Example
 from assay.corpus.overlay import ADDED, AddedText, Correction, Overlay, added_id, corrected, text_digest
+from assay.corpus.returned_parts import Parts, ReadingRules, read_parts, text_pair_of
 from assay.corpus.sources.files import find_files, read_files
-
-
-@dataclass(frozen=True)
-class ReadingRules:
-    """What a recipe reads of a returned row, and what it accepts.
-
-    Attributes:
-        heads: heads of the recipe.
-        classes: known classes; None accepts any.
-        row_labels: known labels of which a row may have several; None accepts any.
-        entity_types: known entity types; None accepts any.
-        source: format of the recipe's documents, for projects that it reads itself.
-        id_field: field of the row's id; None looks where tasks keep it.
-        author: who decided, where the tool does not say it; None is the user of this computer.
-    """
-
-    heads: Collection[Head]
-    classes: Collection[str] | None = None
-    row_labels: Collection[str] | None = None
-    entity_types: Collection[str] | None = None
-    source: DocumentFormat = field(default_factory=DocumentFormat)
-    id_field: str | None = None
-    author: str | None = None
-
-    def needs(self, values: Mapping[str, Any], tool: str) -> Needs:
-        """Return what the reader of a tool is asked for."""
-        return Needs(
-            self._fields(values, tool),
-            self.source.annotations,
-            label="sentence" in self.heads,
-            entities="tokens" in self.heads,
-            labels="labels" in self.heads,
-        )
-
-    def label_values(self, values: Mapping[str, Any], tool: str) -> LabelValues:
-        """Return the reader of the labels of a document, in which people may have chosen among the new names."""
-        return LabelValues(self.source, renamed=not self._is_of_source(values, tool))
-
-    def _is_of_source(self, values: Mapping[str, Any], tool: str) -> bool:
-        """Return whether the recipe itself reads such documents."""
-        return self.source.format == tool and not is_task_of_assay(values)
-
-    def _fields(self, values: Mapping[str, Any], tool: str) -> Fields:
-        """Return where a document holds class and labels: as in the recipe's source, or as in a task."""
-        if self._is_of_source(values, tool):
-            return self.source.fields
-        if tool not in ("label_studio", "argilla"):
-            return Fields()
-        # The flat forms of Label Studio do not say what a column is, nor whether a row has classes or labels.
-        is_flat = tool == "label_studio" and not is_full_task(values)
-        are_two = {"sentence", "labels"} <= set(self.heads)
-        # A question about labels that was left open is not in the record.
-        may_be_open = tool == "argilla" and bool(reviews_of(values))
-        return Fields(label="label", labels="labels") if is_flat or are_two or may_be_open else Fields()
 
 
 @dataclass
@@ -202,40 +141,6 @@ def _named(document: Document, rules: ReadingRules) -> str:
         return document.position
 
 
-class Parts(NamedTuple):
-    """What a head each learns of a row; None where nothing is said about it."""
-
-    label: str | None = None
-    labels: tuple[str, ...] | None = None
-    entities: tuple[Entity, ...] | None = None
-
-    @classmethod
-    def of(cls, correction: Correction | None) -> "Parts":
-        """Return the parts of a correction; none without one."""
-        return cls() if correction is None else cls(correction.label, correction.labels, correction.entities)
-
-    @property
-    def are_empty(self) -> bool:
-        """Return whether nothing is labelled."""
-        return not any(self)
-
-    def unlike(self, others: "Parts") -> "Parts":
-        """Return the parts that differ from others."""
-        return Parts(
-            None if self.label == others.label else self.label,
-            None if self.labels == others.labels else self.labels,
-            None if self.entities == others.entities else self.entities,
-        )
-
-    def over(self, others: "Parts") -> "Parts":
-        """Return these parts, and others where there are none."""
-        return Parts(
-            others.label if self.label is None else self.label,
-            others.labels if self.labels is None else self.labels,
-            others.entities if self.entities is None else self.entities,
-        )
-
-
 @dataclass(frozen=True)
 class _Decision:
     """What a person decided about a row."""
@@ -275,20 +180,14 @@ class _Decision:
         if row is None:
             return None
         text = plain_text(row.text, "text")
-        names, chose_none = rules.label_values(values, tool), False
-        label, labels = None, None
-        try:
-            label, labels = _label(row, names, rules), _labels(row, names, rules)
-        except NoLabelError:
-            chose_none = True
-        parts = Parts(label, labels, _entities(row, text, tool, rules))
-        if parts == Parts() and not chose_none:
+        parts = read_parts(row, text, values, tool, rules)
+        if parts is None:
             return None
         dated = decided_at(values, rules.source.annotations)
         return cls(
             row_id=decided_row(values, rules.id_field),
             text=text,
-            text_pair=_text_pair(values),
+            text_pair=text_pair_of(values, tool, rules),
             parts=parts,
             author=decided_by(values, rules.source.annotations) or rules.author or getpass.getuser(),
             at=dated or datetime.now(UTC),
@@ -317,7 +216,7 @@ class _Decision:
             return self._addition(previous, fixed)
         if row.text != self.text:
             raise UnreadableError("text is not that of the row, which may have changed since", self.text)
-        changed = self.parts.unlike(Parts(row.label, row.labels, row.entities))
+        changed = self.parts.unlike(Parts.of(row))
         digest = text_digest(row.text, row.text_pair)
         earlier = previous if previous is not None and previous.text_digest == digest else None
         if changed == Parts():
@@ -355,43 +254,3 @@ class _Decision:
             added=AddedText(text=self.text, text_pair=self.text_pair),
             **fixed,
         )
-
-
-def _text_pair(values: Mapping[str, Any]) -> str | None:
-    found = (get_path(values, name) for name in ("data.text_pair", "fields.text_pair", "text_pair"))
-    return next((text for text in found if isinstance(text, str)), None)
-
-
-def _label(row: AnnotatedRow, values: LabelValues, rules: ReadingRules) -> str | None:
-    if "sentence" not in rules.heads or row.label in (MISSING, None, ""):
-        return None
-    label = values.read_class(row.label, "label")
-    if rules.classes is not None and label not in rules.classes:
-        raise UnreadableError("label is no class of the recipe (--new-labels accepts it)", label)
-    return label
-
-
-def _labels(row: AnnotatedRow, values: LabelValues, rules: ReadingRules) -> tuple[str, ...] | None:
-    if "labels" not in rules.heads or row.labels in (MISSING, None):
-        return None
-    if not isinstance(row.labels, list):
-        raise UnreadableError("labels is not a list of labels", row.labels)
-    labels = values.read_each(row.labels, "label")
-    known = rules.row_labels
-    if known is not None and (unknown := [label for label in labels if label not in known]):
-        raise UnreadableError("label is none of the recipe (--new-labels accepts it)", unknown[0])
-    return labels
-
-
-def _entities(row: AnnotatedRow, text: str, tool: str, rules: ReadingRules) -> tuple[Entity, ...] | None:
-    if "tokens" not in rules.heads or row.entities is MISSING or row.entities is None:
-        return None
-    found = read_tool_entities(text, row.entities, EntityFields(), tool)
-    for left, right in itertools.pairwise(found):
-        if right.start < left.end:
-            words = f"{text[left.start : left.end]} and {text[right.start : right.end]}"
-            raise UnreadableError("entities overlap", words)
-    types = rules.entity_types
-    if types is not None and (unknown := [entity.label for entity in found if entity.label not in types]):
-        raise UnreadableError("entity type is none of the recipe (--new-labels accepts it)", unknown[0])
-    return found

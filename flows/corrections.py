@@ -10,7 +10,8 @@ from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Overlay, add_corrections, corrected, overlay_path, read_overlay
-from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
+from assay.corpus.returned_labels import ReturnedLabels, match_rows, read_documents, tool_of
+from assay.corpus.returned_parts import ReadingRules
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.object_store import shared_store

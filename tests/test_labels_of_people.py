@@ -14,7 +14,8 @@ from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.example import Example, Head, arrow_schema, from_batch, to_batch
 from assay.corpus.overlay import Overlay
-from assay.corpus.returned_labels import ReadingRules, match_rows, read_documents, tool_of
+from assay.corpus.returned_labels import match_rows, read_documents, tool_of
+from assay.corpus.returned_parts import ReadingRules
 from assay.evaluation.drift.logged_rows import read_labels
 from assay.recipes.recipe import Recipe
 from tests.corpus.test_corrected_rows import correction

@@ -15,9 +15,9 @@ from assay.corpus.documents.annotators.annotated_row import (
 from assay.corpus.documents.annotators.decisions import decided_at
 from assay.corpus.documents.annotators.recognised import READERS
 from assay.corpus.documents.annotators.several_people import by_person
-from assay.corpus.documents.annotators.tool_offsets import read_tool_entities
+from assay.corpus.documents.annotators.tool_offsets import layout_of_tool, read_tool_entities
 from assay.corpus.documents.entity_spans import read_entities
-from assay.corpus.documents.fields import DocumentFormat, EntityFields
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.label_values import LabelValues, NoLabelError
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import SPLIT_ALIASES, Document, shorten
@@ -77,7 +77,7 @@ class DocumentReader:
         self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
         self._needs = Needs(fields, document_format.annotations, needs_label, needs_entities, needs_labels)
         self._tool = READERS.get(document_format.format)
-        self._tool_entity = _tool_entity(document_format.entity)
+        self._tool_entity = layout_of_tool(document_format.entity)
         if self._row_labels is not None:
             _check_labels_can_be_read(document_format, self._row_labels)
         if self._tool is not None:
@@ -326,14 +326,6 @@ def _check_labels_can_be_read(document_format: DocumentFormat, labels: RowLabels
 def document_of(sentence_id: str) -> str:
     """Return the id of the document that contains a sentence of the format `parse`."""
     return sentence_id.rpartition(SENTENCE_SEPARATOR)[0] or sentence_id
-
-
-def _tool_entity(entity: EntityFields) -> EntityFields:
-    """Return the layout of entities as the readers of tools give them, with the settings of the recipe."""
-    names = {
-        key: EntityFields.model_fields[key].default for key in ("name", "start", "end", "label", "spans", "offsets")
-    }
-    return entity.model_copy(update=names)
 
 
 def _grouped(sentences: list[Example], document_id: str) -> list[Example]:

@@ -13,7 +13,8 @@ from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Overlay, added_id
-from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
+from assay.corpus.returned_labels import ReturnedLabels, match_rows, read_documents, tool_of
+from assay.corpus.returned_parts import ReadingRules
 
 ORG = Entity(0, 4, "ORG")
 ROW = Example("r1", "Acme grew", label="bad", entities=(ORG,))
@@ -304,7 +305,7 @@ def test_match_rows_reads_the_columns_of_a_flat_export_of_label_studio(
     path = tmp_path / "min.json"
     row = {"text": "Acme grew", column: "good", id_field or "row_id": "r1", "annotator": "anna", "annotation_id": 5}
     path.write_text(json.dumps([row]))
-    rules = ReadingRules(heads=["sentence"], source=source, id_field=id_field)
+    rules = ReadingRules(heads=["sentence"], classes={"good"}, source=source, id_field=id_field)
     returned = match_rows(read_documents(str(path)), "label_studio", {"r1": ROW}, Overlay([]), rules, path)
     assert returned.rejected == []
     assert [(one.id, one.label, one.author) for one in returned.corrections] == [("r1", "good", "anna")]

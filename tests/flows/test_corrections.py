@@ -8,7 +8,8 @@ from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Correction, Overlay, text_digest
-from assay.corpus.returned_labels import ReadingRules, match_rows
+from assay.corpus.returned_labels import match_rows
+from assay.corpus.returned_parts import ReadingRules
 from assay.flows.corrections import _present_rows, apply_corrections
 from tests.flows.tiny import make_recipe, write_rows
 from tests.snapshots import write_snapshot
@@ -26,7 +27,7 @@ def test_a_decision_about_a_changed_text_counts_whatever_was_decided_about_the_o
         id="r1", decision="corrected", label="good", text_digest=text_digest("the old text"), author="anna",
         at=datetime.now(UTC), origin="first.csv",
     )  # fmt: skip
-    overlay, rules = Overlay([stale]), ReadingRules(heads=["sentence"])
+    overlay, rules = Overlay([stale]), ReadingRules(heads=["sentence"], classes={"good", "bad"})
     rows = _present_rows(snapshot, overlay, rules)
     assert rows["r1"].label == "bad"
     # when she decides about the new text,

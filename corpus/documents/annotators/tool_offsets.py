@@ -11,6 +11,14 @@ from assay.corpus.entity import Entity
 _IN_BROWSERS = ("label_studio",)
 
 
+def layout_of_tool(entity: EntityFields) -> EntityFields:
+    """Return the layout of entities as the readers of tools give them, with the settings of the recipe."""
+    names = {
+        key: EntityFields.model_fields[key].default for key in ("name", "start", "end", "label", "spans", "offsets")
+    }
+    return entity.model_copy(update=names)
+
+
 def read_tool_entities(text: str, items: Any, fields: EntityFields, tool: str) -> tuple[Entity, ...]:
     """Return the entities that a tool's reader gives, sorted by offset.
 

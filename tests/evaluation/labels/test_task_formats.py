@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Overlay, added_id
-from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
+from assay.corpus.returned_labels import ReturnedLabels, match_rows, read_documents, tool_of
+from assay.corpus.returned_parts import ReadingRules
 from assay.evaluation.labels.label_issue import LabelTask
 from assay.evaluation.labels.task_formats import TASK_FORMATS, LabelNames, TaskFormat, write_tasks
 
@@ -100,7 +102,7 @@ ACCEPT: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 
 def read_back(path: Path, *rows: Example, overlay: Overlay | None = None, **rules: Any) -> ReturnedLabels:
     documents = read_documents(str(path))
-    chosen = ReadingRules(**{**vars(RULES), **rules})
+    chosen = replace(RULES, **rules)
     known = {row.id: row for row in rows}
     return match_rows(documents, tool_of(documents, str(path)), known, overlay or Overlay([]), chosen, path)
 
