@@ -216,6 +216,8 @@ class _Decision:
             return self._addition(previous, fixed)
         if row.text != self.text:
             raise UnreadableError("text is not that of the row, which may have changed since", self.text)
+        if self.text_pair is not None and row.text_pair != self.text_pair:
+            raise UnreadableError("text_pair is not that of the row, which may have changed since", self.text_pair)
         changed = self.parts.unlike(Parts.of(row))
         digest = text_digest(row.text, row.text_pair)
         earlier = previous if previous is not None and previous.text_digest == digest else None

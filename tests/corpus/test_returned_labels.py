@@ -127,6 +127,16 @@ def test_match_rows_reads_doccano_with_relations_by_the_rule_of_the_recipe(
     assert [reason for _, reason in returned.rejected] == [reason for _, reason in rejected]
 
 
+def test_match_rows_refuses_a_row_whose_second_text_has_changed(tmp_path: Path) -> None:
+    row = replace(ROW, text_pair="Did it fall?")
+    asked = {"new_label": "good", "text_pair": "Did it grow?"}
+    changed = _match(_table(tmp_path, asked), row)
+    reason = "text_pair is not that of the row, which may have changed since: Did it grow?"
+    assert (changed.corrections, changed.rejected) == ([], [("r1", reason)])
+    # Tools may not keep the second text.
+    assert len(_match(_table(tmp_path, {"new_label": "good"}), row).corrections) == 1
+
+
 def test_match_rows_lets_the_last_decision_of_a_file_count(tmp_path: Path) -> None:
     # Given a row of the class bad that the lines of one file call good, good again, and bad,
     good = {"new_label": "good", "author": "anna"}
