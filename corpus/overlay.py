@@ -6,7 +6,7 @@ left out where the text has changed since.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -190,8 +190,30 @@ def add_corrections(path: Path, corrections: Iterable[Correction], shared: Share
     Raises:
         AssayError: the file is damaged, or another process holds it.
     """
+    return extend_overlay(path, lambda _: corrections, shared)
+
+
+def extend_overlay(
+    path: Path, decide: Callable[[Overlay], Iterable[Correction]], shared: SharedStore | None = None
+) -> Overlay:
+    """Add the corrections that follow from the earlier ones, all or none, and return the overlay.
+
+    No other process adds any in the meantime: a correction takes over the parts that an earlier one has decided.
+
+    Args:
+        path: file of the corrections.
+        decide: returns the new corrections; without any, nothing is written.
+        shared: the store that shares them with other machines.
+
+    Raises:
+        AssayError: the file is damaged, or another process holds it.
+    """
     with _locked(path, shared):
-        overlay = Overlay([*read_overlay(path, shared).history, *corrections])
+        known = read_overlay(path, shared)
+        new = list(decide(known))
+        if not new:
+            return known
+        overlay = Overlay([*known.history, *new])
         _write(path, overlay, shared)
     return overlay
 

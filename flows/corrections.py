@@ -1,6 +1,7 @@
 """Take corrections of labels into the overlay of a recipe."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -9,7 +10,7 @@ from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
-from assay.corpus.overlay import Overlay, add_corrections, corrected, overlay_path, read_overlay
+from assay.corpus.overlay import Correction, Overlay, corrected, extend_overlay, overlay_path
 from assay.corpus.returned_labels import ReturnedLabels, match_rows, read_documents, tool_of
 from assay.corpus.returned_parts import ReadingRules
 from assay.corpus.snapshot import Snapshot
@@ -87,21 +88,35 @@ def apply_corrections(
         )
     splits = newest_result(run, "split")
     split_of = Splits.load(splits).split_of if splits else {}
-    shared, file = shared_store(), overlay_path(store, recipe.name)
     snapshot = Snapshot.load(extracted)
-    overlay = read_overlay(file, shared)
-    present = overlay.renamed(LabelValues(recipe.source, renamed=True))
-    rules = _rules(recipe, snapshot, present, author, id_field, new_labels=new_labels)
-    documents = read_documents(path)
+    rows, documents = list(snapshot.examples()), read_documents(path)
     tool = tool or tool_of(documents, path)
-    returned = match_rows(documents, tool, _present_rows(snapshot, present, rules), present, rules, Path(path))
+    returned = ReturnedLabels(tool)
+
+    def decide(overlay: Overlay) -> list[Correction]:
+        nonlocal returned
+        known = overlay.renamed(LabelValues(recipe.source, renamed=True))
+        rules = _rules(recipe, snapshot, known, author, id_field, new_labels=new_labels)
+        returned = match_rows(documents, tool, _present_rows(rows, known, rules), known, rules, Path(path))
+        _check_useful(returned, path)
+        return returned.corrections
+
+    file = overlay_path(store, recipe.name)
+    overlay = extend_overlay(file, decide, shared_store())
+    return _report(recipe, returned, split_of, overlay, file)
+
+
+def _check_useful(returned: ReturnedLabels, path: str) -> None:
+    """Check that a row can be used, or need not be.
+
+    Raises:
+        AssayError: all of them are rejected.
+    """
     if returned.rejected and not (returned.corrections or returned.undecided or returned.older):
         row_id, reason = returned.rejected[0]
         raise AssayError(
             f"{path}: none of its {len(returned.rejected):,} rows can be used; {row_id}: {reason}; {remedy_of(reason)}"
         )
-    overlay = add_corrections(file, returned.corrections, shared) if returned.corrections else overlay
-    return _report(recipe, returned, split_of, overlay, file)
 
 
 def _rules(
@@ -128,14 +143,12 @@ def _rules(
     )
 
 
-def _present_rows(snapshot: Snapshot, overlay: Overlay, rules: ReadingRules) -> dict[str, Example]:
+def _present_rows(rows: Iterable[Example], overlay: Overlay, rules: ReadingRules) -> dict[str, Example]:
     """Return the rows of the newest run, with the corrections of their texts that were made since."""
-    rows: dict[str, Example] = {}
-    for row in snapshot.examples():
-        if (correction := overlay.of(row)) is not None:
-            row = corrected(row, correction, rules.heads)
-        rows[row.id] = row
-    return rows
+    return {
+        row.id: row if (correction := overlay.of(row)) is None else corrected(row, correction, rules.heads)
+        for row in rows
+    }
 
 
 def _report(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from assay.corpus import overlay as overlay_module
 from assay.corpus.entity import Entity
@@ -20,6 +20,7 @@ from assay.corpus.overlay import (
     added_id,
     corrected,
     erase_corrections,
+    extend_overlay,
     overlay_path,
     read_overlay,
     text_digest,
@@ -126,6 +127,28 @@ def test_add_corrections_keeps_every_field_of_strangers_data(tmp_path: Path) -> 
     assert add_corrections(path, []).history == [one]
     assert read_overlay(path).history == [one]
     assert len(path.read_bytes().splitlines()) == len(path.read_text().split("\n")) - 1 == 1
+
+
+def test_extend_overlay_decides_after_everything_that_another_process_has_added(tmp_path: Path) -> None:
+    path = overlay_path(tmp_path, "news")
+    seen: list[list[str | None]] = []
+
+    def decide(known: Overlay) -> list[Correction]:
+        with pytest.raises(Timeout):
+            FileLock(path.with_name("news.jsonl.lock")).acquire(timeout=0)  # no process adds any in the meantime
+        seen.append([one.label for one in known.history])
+        return [correction(ROWS[0], label="good")]
+
+    extend_overlay(path, decide)
+    extend_overlay(path, decide)
+    assert seen == [[], ["good"]]
+    assert len(read_overlay(path).history) == 2
+
+
+def test_extend_overlay_writes_nothing_without_a_correction(tmp_path: Path) -> None:
+    path = overlay_path(tmp_path, "news")
+    assert extend_overlay(path, lambda _: []).history == []
+    assert not path.exists()
 
 
 def test_add_corrections_leaves_a_damaged_file_as_it_is(tmp_path: Path) -> None:

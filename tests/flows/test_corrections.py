@@ -12,7 +12,6 @@ from assay.corpus.returned_labels import match_rows
 from assay.corpus.returned_parts import ReadingRules
 from assay.flows.corrections import _present_rows, apply_corrections
 from tests.flows.tiny import make_recipe, write_rows
-from tests.snapshots import write_snapshot
 
 
 @pytest.mark.parametrize(
@@ -22,13 +21,13 @@ def test_a_decision_about_a_changed_text_counts_whatever_was_decided_about_the_o
     tmp_path: Path, label: str, decision: str, corrected: str | None
 ) -> None:
     # Given a row whose text has changed since anna has corrected it to good,
-    snapshot = write_snapshot(tmp_path / "rows", [Example("r1", "the new text", label="bad")]).load()
+    row = Example("r1", "the new text", label="bad")
     stale = Correction(
         id="r1", decision="corrected", label="good", text_digest=text_digest("the old text"), author="anna",
         at=datetime.now(UTC), origin="first.csv",
     )  # fmt: skip
     overlay, rules = Overlay([stale]), ReadingRules(heads=["sentence"], classes={"good", "bad"})
-    rows = _present_rows(snapshot, overlay, rules)
+    rows = _present_rows([row], overlay, rules)
     assert rows["r1"].label == "bad"
     # when she decides about the new text,
     document = Document("1", {"row_id": "r1", "text": "the new text", "new_label": label, "author": "anna"})
