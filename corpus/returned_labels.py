@@ -3,12 +3,13 @@
 import getpass
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import agreed
+from assay.corpus.documents.annotators.authorship import last_of_each_person
 from assay.corpus.documents.annotators.decisions import (
     PROPOSAL,
     ROW_ID,
@@ -23,6 +24,7 @@ from assay.corpus.documents.annotators.decisions import (
 from assay.corpus.documents.annotators.doccano import is_doccano
 from assay.corpus.documents.annotators.recognised import READERS, recognised_format
 from assay.corpus.documents.annotators.several_people import by_person, joined
+from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import UnreadableError, plain_text
 from assay.corpus.errors import AssayError
@@ -162,16 +164,19 @@ class _Decision:
             UnreadableError: it cannot be represented, or people disagree.
         """
         agreement = rules.source.annotations
-        documents: Sequence[Mapping[str, Any]] = [document.values]
-        if document.others:
-            documents = by_person([document.values, *document.others], tool, agreement)
+        documents: Sequence[Mapping[str, Any]] = [document.values, *document.others]
+        if document.others and tool != TABLE:
+            documents = by_person(documents, tool, agreement)
         found = [one for values in documents if (one := cls._of(values, tool, rules)) is not None]
         if not found:
             return None
-        parts = agreed([(one.at if one.is_dated else None, one.parts) for one in found], agreement)
-        if parts == Parts():
-            return None
-        return max((one for one in found if one.parts == parts), key=lambda one: one.at)
+        decision = _joined(found, agreement) if tool == TABLE else _agreed(found, agreement)
+        return None if decision.parts == Parts() else decision
+
+    @property
+    def said_at(self) -> datetime | None:
+        """When this was decided, if the tool says it."""
+        return self.at if self.is_dated else None
 
     @classmethod
     def _of(cls, values: Mapping[str, Any], tool: str, rules: ReadingRules) -> "_Decision | None":
@@ -256,3 +261,32 @@ class _Decision:
             added=AddedText(text=self.text, text_pair=self.text_pair),
             **fixed,
         )
+
+
+def _agreed(decisions: Sequence[_Decision], rules: AnnotationRules) -> _Decision:
+    """Return the decision of several people that counts.
+
+    Raises:
+        UnreadableError: they disagree.
+    """
+    parts = agreed([(one.said_at, one.parts) for one in decisions], rules)
+    return max((one for one in decisions if one.parts == parts), key=lambda one: one.at)
+
+
+def _joined(decisions: Sequence[_Decision], rules: AnnotationRules) -> _Decision:
+    """Return one decision of those that the lines of a table hold about a row.
+
+    An empty cell says nothing. Of several lines of a person, the last one counts that fills in a cell.
+
+    Raises:
+        UnreadableError: people disagree.
+    """
+    parts = [_agreed_part(decisions, number, rules) for number in range(len(Parts._fields))]
+    last = max(enumerate(decisions), key=lambda item: (item[1].at, item[0]))[1]
+    return replace(last, parts=Parts(*parts))
+
+
+def _agreed_part(decisions: Sequence[_Decision], number: int, rules: AnnotationRules) -> Any:
+    said = [one for one in decisions if one.parts[number] is not None]
+    latest = last_of_each_person(said, lambda one: one.author, lambda one: one.said_at)
+    return agreed([(one.said_at, one.parts[number]) for one in latest], rules) if latest else None

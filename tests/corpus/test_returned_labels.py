@@ -40,7 +40,7 @@ def test_match_rows_counts_decisions_undecided_rows_and_rejects(tmp_path: Path) 
         tmp_path,
         {"new_label": "good", "author": "anna", "updated_at": "2026-01-02T00:00:00Z"},
         {"row_id": "r2", "new_label": "bad", "author": "anna"},
-        {},
+        {"row_id": "r3"},
         {"row_id": added_id(new), "text": new, "new_label": "good"},
         {"row_id": "gone", "new_label": "good"},
     )
@@ -102,7 +102,7 @@ def test_match_rows_orders_the_decisions_of_one_file_by_time(tmp_path: Path) -> 
         for label, day in (("good", 2), ("bad", 1))
     )
     returned = _match(_table(tmp_path, later, earlier))
-    assert (returned.older, [one.label for one in returned.corrections]) == (1, ["good"])
+    assert [one.label for one in returned.corrections] == ["good"]
 
 
 @pytest.mark.parametrize(
@@ -138,24 +138,51 @@ def test_match_rows_refuses_a_row_whose_second_text_has_changed(tmp_path: Path) 
 
 
 def test_match_rows_lets_the_last_decision_of_a_file_count(tmp_path: Path) -> None:
-    # Given a row of the class bad that the lines of one file call good, good again, and bad,
-    good = {"new_label": "good", "author": "anna"}
-    again = _match(_table(tmp_path, good, good))
+    # Given a row of the class bad that the records of one file call good, good again, and bad,
+    def match(*labels: str) -> ReturnedLabels:
+        responses = [{"label": [{"value": label, "user_id": "anna", "status": "submitted"}]} for label in labels]
+        records = [{"id": "r1", "fields": {"text": ROW.text}, "responses": each} for each in responses]
+        path = tmp_path / "records.json"
+        path.write_text(json.dumps(records))
+        return _match(str(path))
+
+    again = match("good", "good")
     assert ([one.label for one in again.corrections], again.undecided) == (["good"], 1)
-    back = _match(_table(tmp_path, good, {"new_label": "bad", "author": "anna"}))
+    back = match("good", "good", "bad")
     # then the last of them counts, and the row is counted once.
     assert [one.label for one in back.corrections] == ["good", "bad"]
     assert back.counts == {"corrected": 1}
 
 
-def test_match_rows_sees_the_earlier_lines_of_the_same_file(tmp_path: Path) -> None:
-    # given an added row that two lines label in part
+def test_match_rows_joins_the_lines_of_a_table_about_a_row(tmp_path: Path) -> None:
+    # Given an added row of which two people label a part each, and one of them changes their mind,
     name = added_id("new")
     lines = {"row_id": name, "text": "new", "author": "anna"}
-    label, entities = {**lines, "new_label": "good"}, {**lines, "new_entities": []}
-    returned = _match(_table(tmp_path, label, entities, label))
-    assert [(one.label, one.entities) for one in returned.corrections] == [("good", None), ("good", ())]
-    assert returned.undecided == 1
+    entities = {**lines, "new_entities": [], "author": "ben"}
+    returned = _match(_table(tmp_path, {**lines, "new_label": "bad"}, entities, {**lines, "new_label": "good"}))
+    assert [(one.label, one.entities, one.author) for one in returned.corrections] == [("good", (), "anna")]
+
+
+@pytest.mark.parametrize(
+    ("disagreement", "labels", "rejected"),
+    [
+        ("reject", [], [("r1", "annotators disagree: ['good', 'bad']")]),
+        ("latest", ["good"], []),
+        ("first", ["good"], []),
+    ],
+)
+def test_match_rows_asks_whether_the_people_of_a_table_agree(
+    tmp_path: Path, disagreement: Any, labels: list[str], rejected: list[Any]
+) -> None:
+    path = _table(
+        tmp_path,
+        {"new_label": "good", "author": "anna", "updated_at": "2026-01-02T00:00:00Z"},
+        {"new_label": "bad", "author": "ben", "updated_at": "2026-01-01T00:00:00Z"},
+    )
+    rules = replace(RULES, source=DocumentFormat(annotations=AnnotationRules(disagreement=disagreement)))
+    returned = _match(path, rules=rules)
+    assert [one.label for one in returned.corrections] == labels
+    assert returned.rejected == rejected
 
 
 @pytest.mark.parametrize(

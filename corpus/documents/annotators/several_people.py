@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from assay.corpus.documents.annotators.annotated_row import Values
 from assay.corpus.documents.annotators.authorship import last_of_each_person
-from assay.corpus.documents.annotators.decisions import decided_at, decided_by
+from assay.corpus.documents.annotators.decisions import ROW_ID, TABLE, decided_at, decided_by
 from assay.corpus.documents.annotators.doccano import text_of
 from assay.corpus.documents.annotators.label_studio import is_full_task, stored_task
 from assay.corpus.documents.fields import AnnotationRules, Fields
@@ -17,6 +17,8 @@ Item = Document | InvalidRow
 # Tools that export a document per person: Label Studio in its flat forms and in a storage, Prodigy, and doccano, which
 # writes a file for each.
 BY_PERSON = ("label_studio", "prodigy", "doccano")
+# What tells the texts of a tool apart, where it is not the id of the document.
+_NAMES = {"prodigy": "_input_hash", TABLE: ROW_ID}
 
 
 def joined(read: Callable[[], Iterable[Item]], tool: str, fields: Fields) -> Iterator[Item]:
@@ -28,10 +30,11 @@ def joined(read: Callable[[], Iterable[Item]], tool: str, fields: Fields) -> Ite
 
     Args:
         read: reads the documents from their start; it is called twice for tools that export a document per person.
-        tool: format of the documents; those of most formats are yielded as they are.
+        tool: format of the documents, or `TABLE` for filled in tables of tasks; those of most formats are yielded as
+            they are.
         fields: names of the fields; those of text and split say which documents belong together.
     """
-    if tool not in BY_PERSON:
+    if tool not in (*BY_PERSON, TABLE):
         yield from read()
         return
     counts = _documents_of_several(read, tool, fields)
@@ -83,7 +86,7 @@ def _key(item: Item, tool: str, fields: Fields) -> int | None:
     if isinstance(item, InvalidRow) or item.filtered:
         return None
     values = item.values
-    name = values.get("_input_hash") if tool == "prodigy" else values.get("id")
+    name = values.get(_NAMES.get(tool, "id"))
     content = text_of(values, fields.text) if tool == "doccano" else get_path(values, fields.text)
     if tool == "label_studio" and is_full_task(values):
         task = stored_task(values) or {}

@@ -200,7 +200,7 @@ def test_labels_of_suggested_rows_become_rows(tmp_path: Path) -> None:
 
 def test_a_table_may_correct_one_part_alone(tmp_path: Path) -> None:
     path = tmp_path / "done.csv"
-    path.write_text(f"row_id,text,new_label,new_entities\nr1,{TEXT},good,\nr1,{TEXT},,\"[[2, 8, 'ORG']]\"\n")
+    path.write_text(f"row_id,text,new_label,new_entities\nr1,{TEXT},good,\nr2,{TEXT},,\"[[2, 8, 'ORG']]\"\n")
     returned = read_back(path, ROW)
     assert [(one.label, one.entities) for one in returned.corrections] == [("good", None)]
     assert "new_entities is not a list like" in returned.rejected[0][1]
