@@ -64,8 +64,8 @@ class Training(StrictModel):
     class_weights: Literal["none", "balanced"] = Field(
         "none",
         description="balanced: give rare classes of the sentence head a larger weight, so that all classes with "
-        "training rows weigh the same and the mean over these rows is 1, and the rows that have a label of the "
-        "labels head as much weight together as those that do not",
+        "training rows weigh the same and the mean over these rows is 1, and the rows that have a label of the labels "
+        "head as much weight together as those that do not",
     )
     keep: Literal["best", "last"] = Field(
         "best",
