@@ -18,6 +18,7 @@ from assay.corpus.documents.annotators.several_people import by_person
 from assay.corpus.documents.annotators.tool_offsets import layout_of_tool, read_tool_entities
 from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.json_columns import JsonColumns
 from assay.corpus.documents.label_values import LabelValues, NoLabelError
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import SPLIT_ALIASES, Document, shorten
@@ -66,6 +67,7 @@ class DocumentReader:
         self.label_keys: set[str] = set()
         self.no_label = 0
         self.tags = TagCounter()
+        self._json_columns = JsonColumns(document_format.format, document_format.fields)
         self._words = TaggedWords(document_format)
         self._label_values = LabelValues(document_format, self.label_keys)
         self._row_labels = RowLabels(document_format, self._label_values) if needs_labels else None
@@ -98,6 +100,7 @@ class DocumentReader:
         if document.filtered:
             return [], []
         try:
+            document = self._json_columns.decoded(document)
             document_id = self._document_id(document)
         except UnreadableError as error:
             # An id of MongoDB may be invalid Unicode.

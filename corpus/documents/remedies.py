@@ -125,6 +125,7 @@ _REMEDIES = (
         "save the file again as UTF-8, or name its encoding in source.file.encoding, such as windows-1252",
     ),
     (r".* holds a NUL character|.* is not valid Unicode", "save the source again as UTF-8 without NUL"),
+    (r".* is not JSON", "write the column as JSON at the source, or name other fields in source.fields"),
     (r"not valid JSON|not a JSON object", "write one JSON object per line at the source"),
     (r"not valid extended JSON", "export the collection again with mongoexport"),
     (

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from assay.corpus.documents.annotators.annotated_row import Values
 from assay.corpus.documents.annotators.authorship import last_of_each_person
@@ -10,8 +11,9 @@ from assay.corpus.documents.annotators.decisions import ROW_ID, TABLE, decided_a
 from assay.corpus.documents.annotators.doccano import text_of
 from assay.corpus.documents.annotators.label_studio import is_full_task, stored_task
 from assay.corpus.documents.fields import AnnotationRules, Fields
+from assay.corpus.documents.json_columns import JsonColumns
 from assay.corpus.documents.raw_document import Document, InvalidRow
-from assay.corpus.documents.values import get_path
+from assay.corpus.documents.values import UnreadableError, get_path
 
 Item = Document | InvalidRow
 # Tools that export a document per person: Label Studio in its flat forms and in a storage, Prodigy, and doccano, which
@@ -37,10 +39,11 @@ def joined(read: Callable[[], Iterable[Item]], tool: str, fields: Fields) -> Ite
     if tool not in (*BY_PERSON, TABLE):
         yield from read()
         return
-    counts = _documents_of_several(read, tool, fields)
+    key_of = partial(_key, tool=tool, fields=fields, columns=JsonColumns(tool, fields))
+    counts = _documents_of_several(read, key_of)
     waiting: dict[int, list[Document]] = {}
     for item in read():
-        key = _key(item, tool, fields)
+        key = key_of(item)
         if key is None or key not in counts or isinstance(item, InvalidRow):
             yield item
             continue
@@ -64,9 +67,9 @@ def by_person(documents: Sequence[Values], tool: str, rules: AnnotationRules) ->
     return last_of_each_person(documents, decision, lambda one: decided_at(one, rules))
 
 
-def _documents_of_several(read: Callable[[], Iterable[Item]], tool: str, fields: Fields) -> dict[int, int]:
+def _documents_of_several(read: Callable[[], Iterable[Item]], key_of: Callable[[Item], int | None]) -> dict[int, int]:
     """Return the number of documents about each text that has several."""
-    counts = Counter(_key(item, tool, fields) for item in read())
+    counts = Counter(map(key_of, read()))
     return {key: count for key, count in counts.items() if key is not None and count > 1}
 
 
@@ -81,11 +84,14 @@ def _question(document: Values) -> str:
     return repr(document.get("label") if name is None else name)
 
 
-def _key(item: Item, tool: str, fields: Fields) -> int | None:
+def _key(item: Item, tool: str, fields: Fields, columns: JsonColumns) -> int | None:
     """Return a number that documents about one text have in common; None for a document that stands alone."""
     if isinstance(item, InvalidRow) or item.filtered:
         return None
-    values = item.values
+    try:
+        values = columns.decoded(item).values
+    except UnreadableError:
+        return None
     name = values.get(_NAMES.get(tool, "id"))
     content = text_of(values, fields.text) if tool == "doccano" else get_path(values, fields.text)
     if tool == "label_studio" and is_full_task(values):
