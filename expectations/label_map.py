@@ -3,12 +3,15 @@
 import difflib
 from collections.abc import Mapping
 
+from assay.corpus.documents.values import folded
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.validation_report import CheckResult, describe_ids
 from assay.recipes.recipe import Recipe
 from assay.recipes.yaml_booleans import misread_name, quote_hint
 
 NAME = "label map"
+_BOOLEANS = ("true", "false")
 
 
 def label_map_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
@@ -24,15 +27,23 @@ def label_map_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
     allowed = {*mapping.values(), *(recipe.validation.labels or ()), *(recipe.validation.row_labels or ())}
     unmapped = [label for label in label_counts if label not in allowed]
     unused = [key for key in mapping if key not in snapshot.manifest.label_keys]
-    parts = [_unmapped(label, label_counts[label], mapping, unused) for label in unmapped] + [_unused(unused)] * bool(
-        unused
-    )
+    meant = {label: entry for label in unmapped if (entry := _same_but_for_case(label, unused)) is not None}
+    parts = [
+        _other_case(label, label_counts[label], meant[label])
+        if label in meant
+        else _unmapped(label, label_counts[label], mapping, unused)
+        for label in unmapped
+    ]
+    # The others are the entries of labels that are spelled differently.
+    alone = [entry for entry in unused if entry not in meant.values()]
+    parts += [_unused(alone)] * bool(alone)
     return [
         CheckResult(
             name=NAME,
             severity="critical" if unmapped and unused else "warning",
             passed=not parts,
-            measured=f"{len(unmapped)} labels without an entry, {len(unused)} entries without a row",
+            measured=f"{counted(len(unmapped), 'label')} without an entry, "
+            f"{counted(len(unused), 'entry', 'entries')} without a row",
             required="an entry for each label, a row for each entry (source.label_map)",
             why="; ".join(parts),
             invalid_ids=[*unmapped, *unused][:20],
@@ -41,19 +52,30 @@ def label_map_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
     ]
 
 
+def _same_but_for_case(label: str, entries: list[str]) -> str | None:
+    """Return the entry that has the same letters as a label, in another case or with other white space."""
+    return next((entry for entry in entries if folded(entry) == folded(label)), None)
+
+
+def _other_case(label: str, rows: int, entry: str) -> str:
+    plain = folded(label)
+    quotes = f" in quotes (YAML reads it as {plain} without)" if plain in _BOOLEANS and label != plain else ""
+    fold = ", or set source.fold_labels: true" if entry == plain else ""
+    differs = f"but {entry!r} differs from it by case or white space alone"
+    return f"{_without_entry(label, rows)}, {differs}: write {label!r}{quotes}{fold}"
+
+
 def _unmapped(label: str, rows: int, mapping: Mapping[str, str], unused: list[str]) -> str:
     for entry in unused:
         if misread_name(entry, [label]) is not None:
-            return (
-                f"no entry of source.label_map names the label {label!r} of {rows} rows, but {entry!r} is one: "
-                f"{quote_hint(entry, label)}"
-            )
+            return f"{_without_entry(label, rows)}, but {entry!r} is one: {quote_hint(entry, label)}"
     near = difflib.get_close_matches(label, unused or list(mapping), n=1, cutoff=0.3)
     likely = f"correct the entry {near[0]!r}, or " if near else ""
-    return (
-        f"no entry of source.label_map names the label {label!r} of {rows} rows, which becomes a class of its own; "
-        f"{likely}add {label!r}: {label!r}"
-    )
+    return f"{_without_entry(label, rows)}, which becomes a class of its own; {likely}add {label!r}: {label!r}"
+
+
+def _without_entry(label: str, rows: int) -> str:
+    return f"no entry of source.label_map names the label {label!r} of {counted(rows, 'row')}"
 
 
 def _unused(keys: list[str]) -> str:

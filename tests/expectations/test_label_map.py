@@ -32,13 +32,13 @@ def recipe_with(mapping: dict[str, str], labels: list[str] | None = None) -> Rec
 @pytest.mark.parametrize(
     ("mapping", "labels", "severity", "parts"),
     [
-        ({"0": "bear", "1": "bull", "22": "flat"}, [0, 1, 2], "critical", ["'2' of 1 rows", "'22'"]),
+        ({"0": "bear", "1": "bull", "22": "flat"}, [0, 1, 2], "critical", ["'2' of 1 row", "'22'"]),
         ({"pos": "good", "negatve": "bad"}, ["pos", "negative"], "critical", ["correct the entry 'negatve'"]),
         # The name that the mistyped entry gives has rows of other entries.
-        ({"1": "neg", "2": "neg", "4": "pos", "55": "pos"}, [1, 2, 4, 5], "critical", ["'5' of 1 rows", "'55'"]),
+        ({"1": "neg", "2": "neg", "4": "pos", "55": "pos"}, [1, 2, 4, 5], "critical", ["'5' of 1 row", "'55'"]),
         ({"true": "yes", "flase": "yes"}, [True, False], "critical", ["correct the entry 'flase'"]),
         # The mistyped entry gives the very name that the label has.
-        ({"0": "bear", "up": "2"}, [0, 2, 1], "critical", ["'1' of 1 rows", "'up'"]),
+        ({"0": "bear", "up": "2"}, [0, 2, 1], "critical", ["'1' of 1 row", "'up'"]),
         # YAML 1.1 has read yes and no as booleans.
         (
             {"true": "up", "false": "down"},
@@ -47,6 +47,32 @@ def recipe_with(mapping: dict[str, str], labels: list[str] | None = None) -> Rec
             ["'yes' without quotes is true in YAML 1.1; put it in quotes", "'no' without quotes is false"],
         ),
         ({"true": "up", "off": "down"}, ["On", "off"], "critical", ["'On' without quotes is true in YAML 1.1"]),
+        # Excel writes TRUE, which YAML reads as true.
+        (
+            {"true": "up", "false": "down"},
+            ["TRUE", "FALSE"],
+            "critical",
+            [
+                "the label 'TRUE' of 1 row, but 'true' differs from it by case or white space alone: write 'TRUE' in "
+                "quotes (YAML reads it as true without), or set source.fold_labels: true",
+                "'FALSE' of 1 row, but 'false' differs",
+            ],
+        ),
+        (
+            {"TRUE": "up", "FALSE": "down"},
+            [True, False],
+            "critical",
+            ["the label 'true' of 1 row, but 'TRUE' differs from it by case or white space alone: write 'true'"],
+        ),
+        (
+            {"good": "up", "BAD": "down", "odd": "flat"},
+            ["Good", "bad "],
+            "critical",
+            [
+                "write 'Good', or set source.fold_labels: true;",
+                "write 'bad '; no row has the label of the entries 'odd'",
+            ],
+        ),
         ({"0": "bear", "1": "bull"}, [0, 1, 2], "warning", ["add '2': '2'"]),
         ({"0": "bear", "1": "bull", "9": "odd"}, [0, 1], "warning", ["no row has the label of the entries"]),
         ({"0": "bear", "1": "bull", "9": "bull"}, [0, 1], "warning", ["no row has the label of the entries"]),
