@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import agreed
+from assay.corpus.documents.annotators.annotated_row import Annotation, agreed
 from assay.corpus.documents.annotators.authorship import last_of_each_person
 from assay.corpus.documents.annotators.decisions import (
     PROPOSAL,
@@ -269,7 +269,7 @@ def _agreed(decisions: Sequence[_Decision], rules: AnnotationRules) -> _Decision
     Raises:
         UnreadableError: they disagree.
     """
-    parts = agreed([(one.said_at, one.parts) for one in decisions], rules)
+    parts = agreed([Annotation(one.parts, one.said_at, one.author) for one in decisions], rules)
     return max((one for one in decisions if one.parts == parts), key=lambda one: one.at)
 
 
@@ -289,4 +289,4 @@ def _joined(decisions: Sequence[_Decision], rules: AnnotationRules) -> _Decision
 def _agreed_part(decisions: Sequence[_Decision], number: int, rules: AnnotationRules) -> Any:
     said = [one for one in decisions if one.parts[number] is not None]
     latest = last_of_each_person(said, lambda one: one.author, lambda one: one.said_at)
-    return agreed([(one.said_at, one.parts[number]) for one in latest], rules) if latest else None
+    return agreed([Annotation(one.parts[number], one.said_at, one.author) for one in latest], rules) if latest else None

@@ -7,12 +7,13 @@ from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import (
     AnnotatedRow,
+    Annotation,
     Needs,
     Values,
     agreed,
     saying_something,
 )
-from assay.corpus.documents.annotators.decisions import decided_at
+from assay.corpus.documents.annotators.decisions import decided_at, decided_by
 from assay.corpus.documents.annotators.recognised import READERS
 from assay.corpus.documents.annotators.several_people import by_person
 from assay.corpus.documents.annotators.tool_offsets import layout_of_tool, read_tool_entities
@@ -222,7 +223,10 @@ class DocumentReader:
         if self._needs_label:
             found = saying_something(found, rules, lambda one: one[1].says_nothing)
         text = plain_text(found[0][1].text, self._document_format.fields.text)
-        decisions = [(decided_at(values, rules), self._parts(text, row)) for values, row in found]
+        decisions = [
+            Annotation(self._parts(text, row), decided_at(values, rules), decided_by(values, rules))
+            for values, row in found
+        ]
         decided = agreed(decisions, rules)
         if decided is None:
             raise NoLabelError

@@ -250,7 +250,7 @@ TWICE = {"text": ROW.text, "row_id": "r1", "options": [], "answer": "accept", "_
     ("people", "corrected", "rejected"),
     [
         ([("anna", ["good"]), ("ben", ["good"])], [("good", "ben")], []),
-        ([("anna", ["good"]), ("ben", ["bad"])], [], [("r1", "annotators disagree: ['good', 'bad']")]),
+        ([("anna", ["good"]), ("ben", ["bad"])], [], [("r1", "annotators disagree: anna says 'good', ben says 'bad'")]),
         # one person decides again
         ([("anna", ["bad"]), ("anna", ["good"])], [("good", "anna")], []),
     ],

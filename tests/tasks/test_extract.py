@@ -111,7 +111,7 @@ def test_extract_reads_one_row_of_what_several_people_annotated_in_a_collection(
     )
 
     assert [(row.id, row.label) for row in snapshot.examples()] == [("Oslo shines", "good")]
-    assert rejects(snapshot.folder) == {rain: "annotators disagree: ['bad', 'good']"}
+    assert rejects(snapshot.folder) == {rain: "annotators disagree: ben says 'bad', anna says 'good'"}
 
 
 def test_extract_describes_the_source_without_its_address(

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from assay.corpus.documents.annotators.authorship import NEVER
+from assay.corpus.documents.annotators.disagreement import in_words
 from assay.corpus.documents.fields import AnnotationRules, Fields
 from assay.corpus.documents.values import MISSING, UnreadableError
 
 Values = Mapping[str, Any]
 T = TypeVar("T")
-NOTHING = "(none)"  # in a reason, what a person chose who left the class open
+NO_PARTS = (None, None, None)  # of a class that means none
 PATH_SEPARATOR = "/"  # as Label Studio shows the paths of a taxonomy
 
 
@@ -29,6 +30,15 @@ class Needs:
     def labels_field(self) -> str | None:
         """Return the field that holds a list of labels; a tool has no columns of 0 and 1."""
         return self.fields.labels if isinstance(self.fields.labels, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation(Generic[T]):
+    """What somebody decided about a text; when and who, if the tool says it."""
+
+    value: T
+    time: datetime | None = None
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,32 +120,28 @@ def saying_something(annotations: list[T], rules: AnnotationRules, says_nothing:
     return [one for one in annotations if not says_nothing(one)] or annotations
 
 
-def agreed(annotations: Sequence[tuple[datetime | None, T]], rules: AnnotationRules) -> T:
-    """Return the annotation of several people that counts, each given with its time, if the tool says it.
+def agreed(decisions: Sequence[Annotation[T]], rules: AnnotationRules) -> T:
+    """Return what counts of the decisions of several people.
 
     Raises:
         UnreadableError: they differ, and the rules reject that.
     """
-    first = annotations[0][1]
+    first = decisions[0].value
     if rules.disagreement == "latest":
-        return max(enumerate(annotations), key=lambda item: (item[1][0] or NEVER, item[0]))[1][1]
-    if rules.disagreement == "reject" and any(annotation != first for _, annotation in annotations):
-        raise UnreadableError("annotators disagree", [_shown(annotation) for _, annotation in annotations])
+        return max(enumerate(decisions), key=lambda item: (item[1].time or NEVER, item[0]))[1].value
+    if rules.disagreement == "reject" and any(one.value != first for one in decisions):
+        people, parts = [one.person for one in decisions], [_parts(one.value) for one in decisions]
+        raise UnreadableError("annotators disagree", in_words(people, parts))
     return first
 
 
-def _shown(annotation: Any) -> Any:
-    """Return an annotation without the parts that the recipe does not read."""
-    if annotation is None:
-        return NOTHING
-    if isinstance(annotation, AnnotatedRow):
-        annotation = (annotation.label, annotation.entities, annotation.labels)
-    if not isinstance(annotation, tuple):
-        return annotation
-    parts = [part for part in annotation if part is not MISSING and part is not None]
-    if not parts:
-        return NOTHING
-    return parts[0] if len(parts) == 1 else parts
+def _parts(value: Any) -> tuple[Any, ...]:
+    """Return the parts of what a person decided: class, entities and labels, or a single value."""
+    if isinstance(value, AnnotatedRow):
+        return value.label, value.entities, value.labels
+    if value is None:
+        return NO_PARTS
+    return value if isinstance(value, tuple) and len(value) == len(NO_PARTS) else (value,)
 
 
 def check_relations(relations: Any, rules: AnnotationRules) -> None:

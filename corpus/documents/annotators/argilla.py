@@ -5,6 +5,7 @@ from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import (
     AnnotatedRow,
+    Annotation,
     Needs,
     Values,
     agreed,
@@ -109,7 +110,7 @@ def _class(responses: Responses, needs: Needs) -> Any:
     name = only_name(names, needs.fields.label, "text has several classifications")
     if name not in responses:
         return MISSING
-    value = agreed([(None, value) for value in responses[name]], needs.rules)
+    value = agreed([Annotation(value) for value in responses[name]], needs.rules)
     return single_class(value) if isinstance(value, list) else value
 
 
@@ -120,7 +121,7 @@ def _labels(responses: Responses, needs: Needs) -> Any:
         return MISSING
     if name not in responses:
         return []
-    return agreed([(None, _chosen(value)) for value in responses[name]], needs.rules)
+    return agreed([Annotation(_chosen(value)) for value in responses[name]], needs.rules)
 
 
 def _chosen(value: Any) -> Any:
@@ -131,7 +132,7 @@ def _entities(responses: Responses, needs: Needs) -> Any:
     name = only_name(_names(responses, _is_spans), needs.fields.entities, "text has several kinds of spans")
     if name not in responses:
         return MISSING
-    return agreed([(None, value) for value in responses[name]], needs.rules)
+    return agreed([Annotation(value) for value in responses[name]], needs.rules)
 
 
 def _names(responses: Responses, fits: Callable[[Any], bool]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import (
     AnnotatedRow,
+    Annotation,
     Needs,
     Values,
     agreed,
@@ -54,14 +55,18 @@ def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
         text = get_path(document, needs.fields.text)
     submitted = [item for item in _objects(_annotations(document)) if not is_taken_back(item)]
     annotations = [
-        (time_of(item), _annotation(text, _results(item), needs))
-        for item in last_of_each_person(submitted, lambda one: person_of(one.get("completed_by")), time_of)
+        Annotation(_annotation(text, _results(item), needs), time_of(item), _author(item))
+        for item in last_of_each_person(submitted, _author, time_of)
     ]
     if not annotations:
         return None
     if needs.label:
-        annotations = saying_something(annotations, needs.rules, lambda one: one[1].says_nothing)
+        annotations = saying_something(annotations, needs.rules, lambda one: one.value.says_nothing)
     return agreed(annotations, needs.rules)
+
+
+def _author(annotation: Values) -> str | None:
+    return person_of(annotation.get("completed_by"))
 
 
 def _annotations(document: Values) -> Any:

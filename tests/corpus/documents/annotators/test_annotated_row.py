@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from assay.corpus.documents.annotators.annotated_row import (
+    Annotation,
     agreed,
     check_relations,
     is_triple,
@@ -42,14 +43,14 @@ def test_only_name_prefers_the_recipe_and_asks_where_there_are_several() -> None
     [("first", "a"), ("latest", "c")],
 )
 def test_agreed_takes_the_annotation_of_the_rule(rule: str, annotation: str) -> None:
-    by_several = [(DAY, "a"), (NEXT_DAY, "b"), (NEXT_DAY, "c"), (None, "d")]
+    by_several = [Annotation("a", DAY), Annotation("b", NEXT_DAY), Annotation("c", NEXT_DAY), Annotation("d")]
     assert agreed(by_several, rules(disagreement=rule)) == annotation
 
 
 def test_agreed_rejects_annotations_that_differ() -> None:
-    assert agreed([(None, ["a"]), (None, ["a"])], rules()) == ["a"]
-    with pytest.raises(UnreadableError, match=r"annotators disagree: \[\['a'\], \['b'\]\]"):
-        agreed([(None, ["a"]), (None, ["b"])], rules())
+    assert agreed([Annotation(["a"]), Annotation(["a"])], rules()) == ["a"]
+    with pytest.raises(UnreadableError, match="annotators disagree: annotator 1 says 'a', ben says 'b'"):
+        agreed([Annotation(["a"]), Annotation(["b"], person="ben")], rules())
 
 
 def test_check_relations_refuses_them_unless_they_are_ignored() -> None:

@@ -87,7 +87,10 @@ def test_read_argilla_leaves_out_records_without_a_submitted_response() -> None:
 def test_read_argilla_settles_disagreement_by_the_rule() -> None:
     disagreed = {**FLAT, "sentiment.responses": ["good", "bad"], "sentiment.responses.status": ["submitted"] * 2}
 
-    assert reject_of(SOURCE, disagreed, label=True) == "annotators disagree: ['good', 'bad']"
+    assert (
+        reject_of(SOURCE, disagreed, label=True)
+        == "annotators disagree: annotator 1 says 'good', annotator 2 says 'bad'"
+    )
     assert labels_of({**SOURCE, "annotations": {"disagreement": "first"}}, disagreed) == ["good"]
 
 
