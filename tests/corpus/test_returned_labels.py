@@ -166,7 +166,7 @@ def test_match_rows_joins_the_lines_of_a_table_about_a_row(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("disagreement", "labels", "rejected"),
     [
-        ("reject", [], [("r1", "annotators disagree: ['good', 'bad']")]),
+        ("reject", [], [("r1", "annotators disagree: anna says 'good', ben says 'bad'")]),
         ("latest", ["good"], []),
         ("first", ["good"], []),
     ],
