@@ -25,6 +25,11 @@ ROWS = {
         Example("reviews:2", "Gut; gern wieder", label="good", slices={"price": "1.50"}),
         Example("reviews:3", "Schlecht", label="bad", slices={"price": "12.00"}),
     ],
+    "sentences.csv": [
+        Example("1", "EU rejects it", entities=(Entity(0, 2, "ORG"),)),
+        Example("2", "New York", entities=(Entity(0, 8, "LOC"),)),
+        Example("3", "Peter Blackburn", entities=(Entity(0, 15, "PER"),)),
+    ],
     "export.json": [Example("1", "A fine radio", label="good"), Example("2", "A broken radio", label="bad")],
     "users.jsonl": [
         Example("65937b80a1b2c3d4e5f60000", "A fine radio", label="5", time="2023-11-14T22:13:20+00:00"),

@@ -110,6 +110,9 @@ READY: dict[str, str | bytes] = {
         " ".join(f"__label__{topic}" for topic in TOPICS[n % 3 : n % 3 + 2]) + f" {text(n)}" for n in range(120)
     ),
     "lists-of-one.jsonl": lines(lambda n: {"text": text(n), "topics": [label(n)]}),
+    "lists.csv": table(("tokens", "tags"), lambda n: (f"Ulm {text(n)}".split(), ["B-LOC", *["O"] * 7])),
+    "blanks.tsv": table(("words", "tags"), lambda n: (f"Ulm {text(n)}", "B-LOC" + " O" * 7), "\t"),
+    "triples.csv": table(("text", "entities"), lambda n: (f"Ulm: {text(n)}", [(0, 3, "LOC")])),
     "triples.jsonl": lines(lambda n: {"text": f"Ulm: {text(n)}", "entities": [[0, 3, "LOC"]]}),
 }
 READY["few.csv"] = table(("text", "label"), lambda n: (text(n), label(n)), rows=12)

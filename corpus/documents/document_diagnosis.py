@@ -15,6 +15,7 @@ from assay.corpus.documents.list_names import list_fault
 from assay.corpus.documents.row_labels import label_fields
 from assay.corpus.documents.slice_values import slice_field
 from assay.corpus.documents.values import MISSING, get_path, named_values
+from assay.corpus.documents.written_lists import written_list
 
 SAMPLE = 200
 # In the others, the annotation tool decides the names, but for columns such as the id and the group.
@@ -137,7 +138,12 @@ def _other_format(document_format: DocumentFormat, documents: Documents) -> str 
 
 
 def _is_list_of(value: Any, kind: type) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, kind) for item in value)
+    items = written_list(value) if isinstance(value, str) else value
+    return isinstance(items, list) and bool(items) and all(isinstance(item, kind) for item in items)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(written_list(value) if isinstance(value, str) else value, list)
 
 
 def _missing(key: str, name: str, kind: str, documents: Documents) -> str:
@@ -169,7 +175,7 @@ def _likely(kind: str, names: Sequence[str], documents: Documents) -> str | None
         best = max(lengths, key=lambda name: lengths[name], default=None)
         return f"the longest texts are in {best!r}" if best is not None and lengths[best] >= 10 else None
     if kind == "list":
-        best = next((name for name, column in values.items() if any(isinstance(item, list) for item in column)), None)
+        best = next((name for name, column in values.items() if any(map(_is_list, column))), None)
         return f"a list is in {best!r}" if best is not None else None
     if kind == "label":
         best = next((name for name, column in values.items() if _looks_like_classes(column)), None)

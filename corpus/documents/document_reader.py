@@ -33,10 +33,10 @@ from assay.corpus.documents.values import (
     column,
     get_path,
     iso_time,
-    list_of,
     plain_text,
     row_id,
 )
+from assay.corpus.documents.written_lists import list_in_cell, list_of
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 
@@ -266,7 +266,7 @@ class DocumentReader:
         name = self._document_format.fields.entities or "entities"
         if items is MISSING or items is None:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
-        entities = read_tool_entities(text, items, self._tool_entity, self._document_format.format)
+        entities = read_tool_entities(text, _unwritten(items, name), self._tool_entity, self._document_format.format)
         for left, right in itertools.pairwise(entities):
             if right.start < left.end:
                 raise UnreadableError(
@@ -288,7 +288,7 @@ class DocumentReader:
         items = get_path(values, name)
         if items is MISSING or items is None:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
-        return read_entities(text, items, self._document_format.entity)
+        return read_entities(text, _unwritten(items, name), self._document_format.entity)
 
     def _columns(self, document: Document, *mappings: Mapping[str, Any]) -> dict[str, Any]:
         """Return split, group, time and slices, each from the first mapping that has the field."""
@@ -333,6 +333,20 @@ def _check_labels_can_be_read(document_format: DocumentFormat, labels: RowLabels
 def document_of(sentence_id: str) -> str:
     """Return the id of the document that contains a sentence of the format `parse`."""
     return sentence_id.rpartition(SENTENCE_SEPARATOR)[0] or sentence_id
+
+
+def _unwritten(items: Any, name: str) -> Any:
+    """Return the entities that a cell of a table holds as text; any other value as it is.
+
+    Raises:
+        UnreadableError: the text holds no list.
+    """
+    if not isinstance(items, str):
+        return items
+    written = list_in_cell(items, name)
+    if written is None:
+        raise UnreadableError(f"{name} is not a list of entities", items)
+    return written
 
 
 def _grouped(sentences: list[Example], document_id: str) -> list[Example]:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from assay.corpus.documents.fields import EntityFields
@@ -17,9 +17,9 @@ Occurrences = Literal["all", "first"]
 def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, ...]:
     """Return the entities of a text, sorted by offset.
 
-    Entities with offsets are used as given, even where they overlap, but without white space and other invisible
-    characters at their edges. Names without offsets are located as whole words in the remaining text, the longest name
-    first.
+    An entity is an object, or [start, end, label]. Entities with offsets are used as given, even where they overlap,
+    but without white space and other invisible characters at their edges. Names without offsets are located as whole
+    words in the remaining text, the longest name first.
 
     Raises:
         UnreadableError: an entity is malformed, its offsets are outside the text, do not match its name or cover only
@@ -31,6 +31,8 @@ def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, 
     names: dict[str, str] = {}
     start, end = fields.start, fields.end
     for item in items:
+        if isinstance(item, list | tuple):
+            item = _from_triple(item, fields)
         # Readers of databases give dicts, for which isinstance is faster than for other mappings.
         if not isinstance(item, dict) and not isinstance(item, Mapping):
             raise UnreadableError("entity is not an object", item)
@@ -98,6 +100,14 @@ def _rows_of_columns(items: Any) -> list[dict[str, Any]]:
     if len({len(values) for values in items.values()}) > 1:
         raise UnreadableError("lists of entities differ in length", items)
     return [dict(zip(items, values, strict=True)) for values in zip(*items.values(), strict=True)]
+
+
+def _from_triple(item: Sequence[Any], fields: EntityFields) -> dict[str, Any]:
+    """Return an entity that is written as [start, end, label]."""
+    match item:
+        case [int() as start, int() as end, str() as label]:
+            return {fields.start: start, fields.end: end, fields.label: label}
+    raise UnreadableError("entity is not [start, end, label]", item)
 
 
 def _with_offsets(item: Mapping[str, Any], name: str, fields: EntityFields) -> dict[str, Any]:

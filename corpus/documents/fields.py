@@ -24,9 +24,11 @@ class Fields(StrictModel):
         description="Labels of which any number may apply: a field with a list (or a cell, see `label_separator`), or "
         "a list of fields that hold 0 or 1, one per label. null: the row is not labelled. None: no labels head",
     )
-    entities: str | None = Field(None, description="List of entities (format `rows`)")
-    tokens: str = Field("tokens", description="List of words (format `tokens`)")
-    tags: str = Field("tags", description="List of tags, one per word (format `tokens`; see `source.tagging`)")
+    entities: str | None = Field(None, description="List of entities, or a cell with one (format `rows`)")
+    tokens: str = Field("tokens", description="List of words, or a cell with one (format `tokens`)")
+    tags: str = Field(
+        "tags", description="List of tags, one per word, or a cell with one (format `tokens`; see `source.tagging`)"
+    )
     group: str | None = Field(
         None,
         description="Rows of one group stay in one split; None: in format parse, the sentences of a document are one",
@@ -135,7 +137,8 @@ class DocumentFormat(StrictModel):
         None,
         min_length=1,
         description="What stands between the labels in a cell of `fields.labels`, such as ';'. An empty cell then "
-        "means that no label applies. None: the field holds a list, or a cell with one as JSON or Python writes it",
+        "means that no label applies. None: the field holds a list, or a cell with one as JSON, Python or numpy "
+        "writes it",
     )
     fold_labels: bool = Field(
         False, description="Read classes in lower case without surplus white space, so that 'Good ' is 'good'"

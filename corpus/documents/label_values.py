@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from assay.corpus.documents.annotators.annotated_row import single_class
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.values import MISSING, class_label, column, folded
+from assay.corpus.documents.written_lists import written_list
 
 T = TypeVar("T")
 
@@ -51,6 +52,9 @@ class LabelValues:
             NoLabelError: the value is one of `no_label`, or empty where the source has any.
             UnreadableError: the value is no class, nor a list of one.
         """
+        if isinstance(value, str) and value.startswith("["):
+            items = written_list(value)
+            value = value if items is None else items
         if isinstance(value, list | tuple):
             value = single_class(value) if value else ""
         if self._none and value is not MISSING and column(value, name) is None:

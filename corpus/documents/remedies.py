@@ -34,6 +34,15 @@ _REMEDIES = (
         r".* is not a list of labels",
         "write a JSON list at the source, or set source.label_separator to what stands between the labels",
     ),
+    (
+        r".* is not a list of entities",
+        'write a JSON list at the source, such as [{"start": 0, "end": 4, "label": "ORG"}], or set '
+        "source.fields.entities to the field that holds it",
+    ),
+    (
+        r".* is a shortened list",
+        "write all values at the source: numpy shortens a long array that it prints, and array.tolist() does not",
+    ),
     (r".* is neither 0 nor 1", "write 1 for a label that applies and 0 for one that does not"),
     (r"labels are known in part", "fill in every column of source.fields.labels, or leave all of them empty"),
     (
@@ -104,7 +113,7 @@ _REMEDIES = (
     (
         r".* is not a list",
         "set source.fields or source.parse to the field that holds the list, and source.format to the document format; "
-        "a cell of a table is text: write lists as JSON lines",
+        'write a cell of a table as a JSON list, such as ["EU", "rejects"]',
     ),
     (r"sentence is not an object", "set source.parse.sentences to a list of objects"),
     (r".* is (missing|null)", f"{_FIELDS} (format parse: source.parse), or leave such rows out with source.filter"),

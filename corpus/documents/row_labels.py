@@ -1,13 +1,12 @@
 """The labels of a row of which any number may apply: a list, a delimited cell, or columns of 0 and 1."""
 
-import ast
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.documents.values import MISSING, UnreadableError, column, get_path, is_missing
+from assay.corpus.documents.written_lists import list_in_cell
 
 # What tables and databases write for a label that applies or does not.
 _SWITCHES = {"1": True, "0": False, "true": True, "false": False}
@@ -88,20 +87,10 @@ class RowLabels:
         """Return the list in a cell: delimited, or written as JSON or Python writes a list."""
         if self._format.label_separator is not None:
             return [part.strip() for part in text.split(self._format.label_separator) if part.strip()]
-        if (items := written_list(text)) is not None:
-            return items
-        raise UnreadableError(f"{name} is not a list of labels", text)
-
-
-def written_list(text: str) -> Any:
-    """Return the list that a cell holds in the notation of JSON or Python; None if it holds none."""
-    if text.strip().startswith("["):
-        for parse in (json.loads, ast.literal_eval):
-            try:
-                return parse(text.strip())
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
-                continue
-    return None
+        items = list_in_cell(text, name)
+        if items is None:
+            raise UnreadableError(f"{name} is not a list of labels", text)
+        return items
 
 
 def label_fields(document_format: DocumentFormat) -> list[str]:

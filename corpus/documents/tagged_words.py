@@ -1,16 +1,19 @@
 """Words with tags: the text that the words make up, and its entities."""
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.tag_schemes import TagDecoder
-from assay.corpus.documents.values import UnreadableError, get_path, list_of, plain_text
+from assay.corpus.documents.values import UnreadableError, get_path, plain_text
+from assay.corpus.documents.written_lists import list_of, written_list
 from assay.corpus.example import Entity
 
 # Values of a field of spacing that say whether a space follows a word: booleans, and the words of CoNLL-U.
 _SPACES = {True: " ", False: "", "Yes": " ", "_": " ", "SpaceAfter=Yes": " ", "No": "", "SpaceAfter=No": ""}
+_WORD = re.compile(r"[^ \t\r\n]+")
 
 
 class TaggedWords:
@@ -33,11 +36,14 @@ class TaggedWords:
             UnreadableError: words, tags or spaces are malformed, or their numbers differ.
         """
         fields = self._fields
-        tokens = [plain_text(token, "token") for token in list_of(get_path(values, fields.tokens), fields.tokens)]
+        words, tags = get_path(values, fields.tokens), get_path(values, fields.tags) if needs_entities else ""
+        if _are_between_blanks(words, tags):
+            words, tags = words_between_blanks(words), _tags_between_blanks(tags)
+        tokens = [plain_text(token, "token") for token in list_of(words, fields.tokens)]
         text, starts = self._join(tokens, values)
         if not needs_entities:
             return text, None
-        tags = list_of(get_path(values, fields.tags), fields.tags)
+        tags = list_of(tags, fields.tags)
         if len(tags) != len(tokens):
             raise UnreadableError(
                 f"{fields.tags} do not match {fields.tokens}", f"{len(tags)} tags, {len(tokens)} tokens"
@@ -65,6 +71,29 @@ class TaggedWords:
         parts = [token + gap for token, gap in zip(tokens, gaps, strict=True)]
         text = plain_text("".join(parts).removesuffix(gaps[-1] if gaps else ""), self._fields.tokens)
         return text, itertools.accumulate(map(len, parts[:-1]), initial=0)
+
+
+def _are_between_blanks(words: Any, tags: Any) -> bool:
+    """Return whether cells hold words and tags with blanks between them, as opposed to lists."""
+    if not isinstance(words, str) or isinstance(tags, list):
+        return False
+    if isinstance(tags, str) and tags.strip():
+        # A word may be a bracket, so the tags say what the words are.
+        holds_texts = any(isinstance(word, str) for word in written_list(words) or ())
+        return not tags.lstrip().startswith("[") and not holds_texts
+    return not words.lstrip().startswith("[")
+
+
+def words_between_blanks(cell: str) -> list[str]:
+    """Return the words of a cell. Other white space, such as a no-break space, is part of a word."""
+    return _WORD.findall(cell)
+
+
+def _tags_between_blanks(cell: Any) -> Any:
+    """Return the tags of a cell, of which some are numbers; a value that is no text as it is."""
+    return (
+        [int(tag) if tag.isdecimal() else tag for tag in words_between_blanks(cell)] if isinstance(cell, str) else cell
+    )
 
 
 def _space(value: Any, name: str) -> str:

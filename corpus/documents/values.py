@@ -105,19 +105,6 @@ def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
     return value
 
 
-def list_of(value: Any, name: str) -> list[Any]:
-    """Return a list.
-
-    Raises:
-        UnreadableError: missing, null or no list.
-    """
-    if value is MISSING or value is None:
-        raise UnreadableError(f"{name} is {'missing' if value is MISSING else 'null'}")
-    if not isinstance(value, list):
-        raise UnreadableError(f"{name} is not a list", value)
-    return value
-
-
 def is_missing(value: Any) -> bool:
     """Return whether a field is absent, null, or NaN of any numeric type, which tables write for absent values."""
     if value is MISSING or value is None:

@@ -27,6 +27,7 @@ from assay.recipes.proposal.sentence_layout import find_sentences, objects_in, p
 from assay.recipes.proposal.source_settings import with_settings
 from assay.recipes.proposal.tool_layout import tool_layout
 from assay.recipes.proposal.word_layout import tagged_layout, words_and_tags
+from assay.recipes.proposal.written_cells import with_lists
 
 LISTS = ("objects", "list", "words")
 
@@ -38,8 +39,9 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
         AmbiguousError: the sample can be read in more than one way.
         AssayError: there is no text, or nothing to learn.
     """
+    cells, documents = documents, with_lists(documents)
     profiles = profile_fields(documents)
-    layout = _find(documents, profiles, choices)
+    layout = _find(documents, profiles, choices, cells)
     if not layout.heads:
         raise AssayError("there is nothing to learn; name the class (--label), labels (--labels) or --entities")
     if layout.format.is_of_tool:  # the user's keys were needed to read its annotations
@@ -51,19 +53,22 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
     return replace(layout, format=document_format, profiles=profiles)
 
 
-def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
-    check_readable(documents)
+def _find(
+    documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices, cells: Documents
+) -> DocumentLayout:
+    """Return the layout; `cells` are the documents as they stand, with lists as text, which tools write and read."""
+    check_readable(cells)
     form = choices.settings.get("format")
-    tool = recognised_format(documents) if form is None else form if form in READERS else None
+    tool = recognised_format(cells) if form is None else form if form in READERS else None
     if tool is not None and (form is not None or tool != "doccano"):
-        return DocumentLayout(*tool_layout(documents, profiles, tool, choices))
+        return DocumentLayout(*tool_layout(cells, profile_fields(cells), tool, choices))
     sentences = find_sentences(documents, profiles, choices)
     inner = profile_fields(objects_in(documents, sentences)) if sentences is not None else {}
     choices.check([*profiles, *inner])
     several = find_row_labels(documents, profiles, choices) if sentences is None else None
     # Lists of names alone are what doccano writes for texts, and many others, too.
     if tool is not None and ("entities" in profiles or not _holds_several(documents, several)):
-        return DocumentLayout(*tool_layout(documents, profiles, tool, choices))
+        return DocumentLayout(*tool_layout(cells, profile_fields(cells), tool, choices))
     if "annotations" in choices.settings:
         raise AssayError("--set source.annotations: these are no documents of an annotation tool; leave it out")
     words = words_and_tags(documents, profiles, choices) if form in (None, "tokens") else None

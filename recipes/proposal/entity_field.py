@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from assay.corpus.documents.annotators.annotated_row import is_triple, triples
 from assay.corpus.documents.fields import EntityFields
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.documents.values import get_path
@@ -24,8 +25,11 @@ def entity_field(
         return None, None
     layouts: dict[str, EntityFields] = {}
     for name, profile in profiles.items():
-        if profile.kind == "objects" and choices.entities in (None, name):
-            layout = entity_settings(_texts_with_lists(documents, text, name), choices.settings.get("entity", {}))
+        if profile.kind in ("objects", "list") and choices.entities in (None, name):
+            items = _texts_with_lists(documents, text, name)
+            if not all(isinstance(item, Mapping) for _, several in items for item in several):
+                continue
+            layout = entity_settings(items, choices.settings.get("entity", {}))
             if layout is not None:
                 layouts[name] = layout
     if choices.entities is not None and not layouts:
@@ -54,4 +58,9 @@ def unread_lists(documents: Documents, profiles: Mapping[str, FieldProfile], tex
 
 def _texts_with_lists(documents: Documents, text: str, name: str) -> list[tuple[str, list[Mapping[str, Any]]]]:
     pairs = ((get_path(document, text), get_path(document, name)) for document in documents)
-    return [(str(value), items) for value, items in pairs if isinstance(value, str) and isinstance(items, list)]
+    return [(value, _objects(items)) for value, items in pairs if isinstance(value, str) and isinstance(items, list)]
+
+
+def _objects(items: list[Any]) -> list[Any]:
+    """Return entities that are written as [start, end, label] as objects."""
+    return triples(items) if all(map(is_triple, items)) else items

@@ -1,9 +1,8 @@
-"""Cells of text that hold several labels: with a separator, or as a list in the notation of JSON or Python."""
+"""Cells of text that hold several labels with a separator."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from assay.corpus.documents.row_labels import written_list
 from assay.recipes.proposal.field_profile import LONGEST_CLASS, FieldProfile
 
 SEPARATORS = (";", "|", ",")
@@ -29,19 +28,6 @@ def combines(profile: FieldProfile, separator: str) -> bool:
     return 2 * sum(count > 1 for count in parts.values()) >= len(parts)
 
 
-def are_written_lists(profile: FieldProfile) -> bool:
-    """Return whether all cells hold a list as JSON or Python writes it, as opposed to a text in brackets."""
-    return profile.kind == "text" and bool(profile.counts) and all(map(_is_written_list, profile.counts))
-
-
-def listed_labels(profile: FieldProfile) -> bool:
-    """Return whether the lists in the cells hold labels, each of them once."""
-    lists = [(written_list(cell), count) for cell, count in profile.counts.items()]
-    if not all(isinstance(items, list) and len(set(map(str, items))) == len(items) for items, _ in lists):
-        return False
-    return are_labels(str(item) for items, count in lists for item in list(items or ()) * count)
-
-
 def are_labels(labels: Iterable[str]) -> bool:
     """Return whether texts are labels: short and few, and each on several rows."""
     counts = Counter(labels)
@@ -54,7 +40,3 @@ def are_labels(labels: Iterable[str]) -> bool:
 
 def _parts(profile: FieldProfile, separator: str) -> Sequence[str]:
     return [part.strip() for cell, count in profile.counts.items() for part in cell.split(separator) * count]
-
-
-def _is_written_list(cell: str) -> bool:
-    return cell.strip().startswith("[") and isinstance(written_list(cell), list)

@@ -8,7 +8,7 @@ from assay.corpus.documents.values import MISSING, get_path, is_missing
 from assay.corpus.errors import AssayError
 from assay.recipes.proposal.field_profile import FieldProfile
 from assay.recipes.proposal.field_roles import Choices, last_part, separate_names
-from assay.recipes.proposal.label_cells import SEPARATORS, are_labels, are_written_lists, listed_labels, separator_of
+from assay.recipes.proposal.label_cells import SEPARATORS, are_labels, separator_of
 from assay.recipes.proposal.questions import NONE
 
 Documents = Sequence[Mapping[str, Any]]
@@ -48,8 +48,6 @@ def find_row_labels(
         return None
     for name, profile in profiles.items():
         if profile.kind == "words" and _are_labels(documents, name) and not _hold_class(documents, name):
-            return RowLabelFields(name)
-        if are_written_lists(profile) and listed_labels(profile):
             return RowLabelFields(name)
     switches = [name for name, profile in profiles.items() if _is_switch(profile)]
     if len(switches) >= LEAST_SWITCHES:
@@ -95,9 +93,8 @@ def _named(documents: Documents, profiles: Mapping[str, FieldProfile], labels: s
         return None
     names = separate_names(labels)
     if len(names) == 1 and (profile := profiles[names[0]]).kind in ("words", "list", "text"):
-        is_delimited = profile.kind == "text" and not are_written_lists(profile)
         separators = (*SEPARATORS, TABLE_SEPARATOR)
-        return RowLabelFields(names[0], separator_of(profile, separators) if is_delimited else None)
+        return RowLabelFields(names[0], separator_of(profile, separators) if profile.kind == "text" else None)
     for name in names:
         if not _is_switch(profiles[name]):
             raise AssayError(

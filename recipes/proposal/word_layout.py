@@ -1,6 +1,6 @@
 """The layout of words with their tags, or without."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.values import get_path
@@ -22,6 +22,7 @@ from assay.recipes.proposal.layout_parts import (
 from assay.recipes.proposal.questions import NONE, ask
 from assay.recipes.proposal.row_label_layout import find_row_labels
 from assay.recipes.proposal.source_settings import set_field
+from assay.recipes.proposal.written_cells import are_tags
 
 TOKEN_NAMES = ("tokens", "words", "token", "word")
 TAG_NAMES = ("ner_tags", "tags", "labels", "ner", "bio", "slots", "tag")
@@ -36,6 +37,7 @@ def words_and_tags(
     if words is not None and words not in lists:
         raise no_lists(f"--set source.fields.tokens={words}", words, lists, "lists of words")
     words = words or next((name for wanted in TOKEN_NAMES for name in lists if last_part(name) == wanted), None)
+    words = words or _beside_tags(documents, lists)
     if words is None:
         return None
     tags = [name for name in lists if name != words and _same_lengths(documents, words, name)]
@@ -47,6 +49,13 @@ def words_and_tags(
     if not named and len(tags) > 1:
         raise ask("the tags of the words", "--entities", [profiles[name] for name in tags])
     return words, (named or tags)[0]
+
+
+def _beside_tags(documents: Documents, lists: Sequence[str]) -> str | None:
+    """Return the only field whose lists are as long as lists of tags such as O and B-PER; None without one."""
+    tags = [name for name in lists if are_tags([get_path(document, name) for document in documents])]
+    beside = [name for name in lists if name not in tags and any(_same_lengths(documents, name, tag) for tag in tags)]
+    return beside[0] if len(beside) == 1 else None
 
 
 def tagged_layout(

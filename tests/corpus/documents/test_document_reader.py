@@ -221,7 +221,7 @@ def test_read_parse_filters_reposts_and_documents_without_sentences(document: di
     [
         ({}, "Parse is missing"),
         ({"Parse": None}, "Parse is null"),
-        ({"Parse": "[]"}, "Parse is not a list: []"),
+        ({"Parse": "none"}, "Parse is not a list: none"),
         ({"Parse": [VALID], "isRepost": "no"}, "isRepost is neither true nor false: no"),
     ],
 )
@@ -279,6 +279,13 @@ def test_read_takes_a_list_of_one_as_the_class() -> None:
     assert example.label == "up"
     reasons = [read(read_class, {"text": "a", "label": label})[1][0][1] for label in (["a", "b"], [], [None])]
     assert reasons == ["text has several classes: ['a', 'b']", "label is empty", "label is null"]
+    assert [read(read_class, {"text": "a", "label": cell})[0][0].label for cell in ("[1]", "['b']", "[b]")] == [
+        "up",
+        "b",
+        "[b]",
+    ]
+    assert read(read_class, {"text": "a", "label": "['a', 'b']"})[1][0][1] == reasons[0]
+    assert read(read_class, {"text": "a", "label": "[]"})[1][0][1] == "label is empty"
     assert read({**read_class, "no_label": [""]}, {"text": "a", "label": []}) == ([], [])
 
 
@@ -382,3 +389,40 @@ def test_read_takes_the_split_of_the_file_where_a_row_names_none() -> None:
     values: list[dict[str, Any]] = [{"part": "dev"}, {"part": None}, {}]
     rows = [reader.read(Document("1", {"text": "a", "label": "b", **part}, "test"))[0][0] for part in values]
     assert [row.split for row in rows] == ["validation", "test", "test"]
+
+
+ACME = "Acme opens in Ulm"
+CELLS = {"format": "rows", "fields": {"entities": "entities"}}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '[{"start": 0, "end": 4, "label": "ORG"}]',
+        "[{'start': 0, 'end': 4, 'label': 'ORG'}]",
+        "[{'start': np.int64(0), 'end': np.int64(4), 'label': 'ORG'}]",
+        "[(0, 4, 'ORG')]",
+        '[[0, 4, "ORG"]]',
+        "{'start': [0], 'end': [4], 'label': ['ORG']}",
+        [[0, 4, "ORG"]],
+    ],
+)
+def test_read_takes_the_entities_of_a_cell(cell: object) -> None:
+    examples, rejects = read(CELLS, {"text": ACME, "entities": cell}, label=False, entities=True)
+    assert not rejects
+    assert [example.entities for example in examples] == [(Entity(0, 4, "ORG"),)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason_text"),
+    [
+        ("", "entities is empty"),
+        ("Acme", "entities is not a list of entities: Acme"),
+        ("[{'start': 0", "entities is not a list of entities: [{'start': 0"),
+        ("[(0, 4)]", "entity is not [start, end, label]: [0, 4]"),
+        ("[('ORG', 0, 4)]", "entity is not [start, end, label]: ['ORG', 0, 4]"),
+        ("['Acme']", "entity is not an object: Acme"),
+    ],
+)
+def test_read_rejects_a_cell_without_entities(cell: str, reason_text: str) -> None:
+    assert reason(CELLS, {"text": ACME, "entities": cell}, label=False, entities=True) == reason_text

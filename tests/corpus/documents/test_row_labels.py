@@ -30,6 +30,7 @@ def read(values: dict[str, Any], **settings: Any) -> tuple[Any, list[str]]:
         ([5, 5.0, True], ("5", "true")),
         ('["money", "sport"]', ("money", "sport")),
         ("['money', 'sport']", ("money", "sport")),  # as pandas writes a list into a table
+        ("['sport' 'money']", ("money", "sport")),  # and an array
     ],
 )
 def test_row_labels_reads_lists_whoever_wrote_them(value: Any, labels: Any) -> None:
@@ -55,6 +56,8 @@ def test_row_labels_reads_columns_of_0_and_1_as_those_of_jigsaw() -> None:
     [
         ({"topics": "money;sport"}, {"labels": "topics"}, "topics is not a list of labels: money;sport"),
         ({"topics": {"money": 1}}, {"labels": "topics"}, "topics is not a list of labels: {'money': 1}"),
+        ({"topics": " "}, {"labels": "topics"}, "topics is empty"),
+        ({"topics": "['a' ... 'b']"}, {"labels": "topics"}, "topics is a shortened list: ['a' ... 'b']"),
         ({"topics": ["money", ""]}, {"labels": "topics"}, "topics is empty"),
         ({"topics": [None]}, {"labels": "topics"}, "topics is null"),
         ({}, {"labels": "topics"}, "topics is missing"),

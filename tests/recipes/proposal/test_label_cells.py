@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
-from assay.recipes.proposal.label_cells import are_labels, are_written_lists, combines, listed_labels, separator_of
+from assay.recipes.proposal.label_cells import are_labels, combines, separator_of
 
 
 def profile(cells: Sequence[str]) -> FieldProfile:
@@ -29,24 +29,6 @@ def test_separator_of(cells: list[str], separator: str | None) -> None:
 )
 def test_combines_needs_parts_that_stand_in_several_cells(cells: list[str], expected: bool) -> None:
     assert combines(profile(cells), ",") is expected
-
-
-@pytest.mark.parametrize(
-    ("cells", "expected"),
-    [
-        (["['a', 'b']", "['a']", "[]"], True),
-        (['["a", "b"]', '["b"]'], True),
-        (["[sic] a text", "[b]"], False),
-        (["a", "['b']"], False),
-    ],
-)
-def test_are_written_lists(cells: list[str], expected: bool) -> None:
-    assert are_written_lists(profile(cells)) is expected
-
-
-def test_listed_labels_needs_each_label_once() -> None:
-    assert listed_labels(profile(["['a', 'b']", "['a']"]))
-    assert not listed_labels(profile(["['O', 'O', 'B-PER']", "['O']"]))
 
 
 def test_are_labels_needs_labels_that_repeat() -> None:
