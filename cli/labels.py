@@ -149,6 +149,12 @@ def apply(
     new_labels: Annotated[
         bool, typer.Option("--new-labels", help="Accept classes, labels and entity types that no row has yet.")
     ] = False,
+    separator: Annotated[
+        str | None, typer.Option(help="Separator of the cells of a table, a character or tab. [default: recognised]")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of text files, such as windows-1252. [default: UTF-8, or recognised]")
+    ] = None,
     as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:
@@ -162,6 +168,7 @@ def apply(
     loaded = load_recipe(recipe, overrides or [])
 
     from assay.flows.corrections import apply_corrections
+    from assay.serving.batch.request import file_settings
 
     report = apply_corrections(
         loaded,
@@ -171,6 +178,7 @@ def apply(
         author=author,
         id_field=id_field,
         new_labels=new_labels,
+        file_settings=file_settings(separator, encoding),
     )
     if as_json:
         print_json(report)

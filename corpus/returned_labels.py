@@ -19,6 +19,7 @@ from assay.corpus.documents.annotators.decisions import (
     decided_by,
     decided_row,
     is_table,
+    is_untouched_task,
     read_decision,
 )
 from assay.corpus.documents.annotators.doccano import is_doccano
@@ -31,7 +32,10 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import ADDED, AddedText, Correction, Overlay, added_id, corrected, text_digest
 from assay.corpus.returned_parts import Parts, ReadingRules, read_parts, text_pair_of
-from assay.corpus.sources.files import find_files, read_files
+from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.files import find_files, glob_files, read_files
+from assay.corpus.sources.recognition import DEFAULT
+from assay.corpus.storage.remote_files import is_remote
 
 
 @dataclass
@@ -58,26 +62,42 @@ class ReturnedLabels:
         return Counter(correction.decision for correction in self.latest.values())
 
 
-def read_documents(path: str) -> list[Document | InvalidRow]:
-    """Return the documents of a file or folder of any kind that a recipe reads.
+def read_documents(path: str, settings: FileSettings = DEFAULT) -> list[Document | InvalidRow]:
+    """Return the documents of a file, a folder or a glob of any kind that a recipe reads.
 
     Raises:
         AssayError: there is no such file, or it cannot be read.
     """
-    return list(read_files(find_files({path: "all"})))
+    if not is_remote(path) and not Path(path).expanduser().exists() and not glob_files(str(Path(path).expanduser())):
+        raise AssayError(f"there is no file {path}; name the export of the annotation tool")
+    return list(read_files(find_files({path: "all"}), settings))
 
 
-def tool_of(documents: Sequence[Document | InvalidRow], path: str) -> str:
+def tool_of(documents: Sequence[Document | InvalidRow], path: str, named: str | None = None) -> str:
     """Return which tool wrote documents.
 
+    Args:
+        documents: the documents.
+        path: their file.
+        named: the tool, if somebody knows it; else it is recognised.
+
     Raises:
-        AssayError: none, or several may have written them.
+        AssayError: none, or several may have written them, or nobody has seen them in a tool yet.
     """
     if not documents:
         raise AssayError(f"{path} holds no documents; export the project again")
     values = [document.values for document in documents if isinstance(document, Document)]
+    if values and all(map(is_untouched_task, values)):
+        raise AssayError(
+            f"{path} holds tasks as assay labels wrote them, without a decision; name what the tool exports after "
+            "people have decided"
+        )
     if is_table(values):
+        if named not in (None, TABLE):
+            raise AssayError(f"{path} is a table of tasks that people fill in; leave --format out")
         return TABLE
+    if named is not None:
+        return named
     if (tool := recognised_format(values)) is not None:
         return tool
     # Documents without any label may be anybody's, but only tasks for doccano hold the proposal so.

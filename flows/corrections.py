@@ -7,13 +7,14 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from assay.corpus.documents.label_values import LabelValues
-from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Correction, Overlay, corrected, extend_overlay, overlay_path
 from assay.corpus.returned_labels import ReturnedLabels, match_rows, read_documents, tool_of
 from assay.corpus.returned_parts import ReadingRules
+from assay.corpus.returned_remedies import correction_remedy
 from assay.corpus.snapshot import Snapshot
+from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.object_store import shared_store
 from assay.recipes.recipe import Recipe
@@ -62,6 +63,7 @@ def apply_corrections(
     author: str | None = None,
     id_field: str | None = None,
     new_labels: bool = False,
+    file_settings: FileSettings | None = None,
 ) -> CorrectionReport:
     """Read what annotation tools export, and keep what people decided about the rows of a recipe.
 
@@ -75,6 +77,7 @@ def apply_corrections(
         author: who decided, where the export does not say it. None: the user of this computer.
         id_field: field of the rows' ids; None looks where tasks of `assay labels` keep it.
         new_labels: accept classes, labels and entity types that no row of the recipe has.
+        file_settings: how the files are read; None recognises it.
 
     Raises:
         AssayError: no run has read the rows of the recipe, the file cannot be read, or no row of it can be used.
@@ -89,8 +92,8 @@ def apply_corrections(
     splits = newest_result(run, "split")
     split_of = Splits.load(splits).split_of if splits else {}
     snapshot = Snapshot.load(extracted)
-    rows, documents = list(snapshot.examples()), read_documents(path)
-    tool = tool or tool_of(documents, path)
+    rows, documents = list(snapshot.examples()), read_documents(path, file_settings or FileSettings())
+    tool = tool_of(documents, path, tool)
     returned = ReturnedLabels(tool)
 
     def decide(overlay: Overlay) -> list[Correction]:
@@ -114,8 +117,9 @@ def _check_useful(returned: ReturnedLabels, path: str) -> None:
     """
     if returned.rejected and not (returned.corrections or returned.undecided or returned.older):
         row_id, reason = returned.rejected[0]
+        number = len(returned.rejected)
         raise AssayError(
-            f"{path}: none of its {len(returned.rejected):,} rows can be used; {row_id}: {reason}; {remedy_of(reason)}"
+            f"{path}: none of its {number:,} rows can be used; {row_id}: {reason}; {correction_remedy(reason)}"
         )
 
 
@@ -166,7 +170,7 @@ def _report(
         undecided=returned.undecided,
         older=returned.older,
         rejected=[
-            RejectedCorrection(id=row_id, reason=reason, remedy=remedy_of(reason))
+            RejectedCorrection(id=row_id, reason=reason, remedy=correction_remedy(reason))
             for row_id, reason in returned.rejected
         ],
         overlay=overlay.digest,

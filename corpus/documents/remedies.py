@@ -104,10 +104,6 @@ _REMEDIES = (
         r"id of the document is .*|_?id is (missing|null|empty)",
         "set source.fields.id to a field that every document has",
     ),
-    (r".* is not a list like .*", "fill the cell in like that list"),
-    (r"there is no such row", "keep the ids of the tasks, which assay labels wrote"),
-    (r"text(_pair)? is not that of .*", "write the tasks again (assay labels issues), and correct those"),
-    (r".* of the recipe \(--new-labels accepts it\)", "correct the label in the tool, or pass --new-labels"),
     (r".* is none of .*", "set source.fields.split to a field that holds train, validation or test"),
     (r".* is neither true nor false", "set source.parse.repost to a field that holds true or false"),
     (

@@ -113,7 +113,7 @@ class FileStart:
         if wanted and not marked and codecs.lookup(wanted).name in MARKED:
             name = codecs.lookup(wanted).name
             raise AssayError(
-                f"{self.path} begins without the mark of {name.upper()}; set source.file.encoding (assay predict: "
+                f"{self.path} begins without the mark of {name.upper()}; set source.file.encoding (as an option: "
                 f"--encoding) to {name}-le or {name}-be, or leave it out if the file is UTF-8"
             )
         encoding = marked or wanted or UTF_8
@@ -145,7 +145,7 @@ class FileStart:
         for name, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
             if zeros.count(0) > len(zeros) // 2:
                 raise AssayError(
-                    f"{self.path} looks like UTF-16 without its mark; set source.file.encoding (assay predict: "
+                    f"{self.path} looks like UTF-16 without its mark; set source.file.encoding (as an option: "
                     f"--encoding) to {name}"
                 )
         what = "holds NUL characters" if b"\0" in content else "holds control characters"
@@ -164,8 +164,8 @@ class FileStart:
         if len(invalid) >= 2 and len(invalid) > len(lines) // 2:
             excerpt = invalid[0][:60].decode("cp1252", "replace")
             raise AssayError(
-                f"{self.path} is not UTF-8 (as Windows-1252 it reads {excerpt!r}); set source.file.encoding (assay "
-                "predict: --encoding), such as windows-1252"
+                f"{self.path} is not UTF-8 (as Windows-1252 it reads {excerpt!r}); set source.file.encoding (as an "
+                "option: --encoding), such as windows-1252"
             )
 
 

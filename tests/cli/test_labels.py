@@ -173,6 +173,23 @@ def test_apply_accepts_a_new_class_only_if_told_so(
     assert capsys.readouterr().out.startswith("1 rows corrected (1 ")
 
 
+def test_apply_reads_a_table_in_the_encoding_and_with_the_separator_that_are_named(
+    corrected: Corrected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = corrected.rows[30]
+    table = tmp_path / "done.csv"
+    cells = [row["id"], row["text"], other_class(row), "Jürgen"]
+    lines = ["row_id~text~new_label~author", "~".join(cells), "~".join(["gone", "é", "", "Zoë"])]
+    table.write_bytes("\n".join(lines).encode("windows-1252"))
+    apply = ("labels", "apply", table, corrected.recipe, "--store", corrected.store)
+    assert call(monkeypatch, *apply) == 1
+    assert "--encoding" in capsys.readouterr().err
+    assert call(monkeypatch, *apply, "--encoding", "windows-1252", "--separator", "~", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (sum(report["corrected"].values()), report["undecided"]) == (1, 1)
+    assert "Jürgen" in Path(report["file"]).read_text(encoding="utf-8")
+
+
 def test_apply_names_the_tools_if_there_is_no_such_one(
     corrected: Corrected, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -236,6 +236,29 @@ def test_tool_of_names_the_formats_where_it_cannot_tell(tmp_path: Path) -> None:
         tool_of(read_documents(str(path)), str(path))
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"data": {"row_id": "r1", "text": "good"}, "predictions": []},
+        {"row_id": "r1", "text": "good", "options": [], "accept": ["good"], "meta": {"score": 1}},
+    ],
+)
+@pytest.mark.parametrize("named", [None, "label_studio"])
+def test_tool_of_refuses_tasks_that_nobody_has_imported(tmp_path: Path, task: Any, named: str | None) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps([task]))
+    with pytest.raises(AssayError, match=r"holds tasks as assay labels wrote them, without a decision; name what"):
+        tool_of(read_documents(str(path)), str(path), named)
+
+
+def test_tool_of_takes_no_table_for_the_export_of_a_tool(tmp_path: Path) -> None:
+    # As rows of Label Studio, its labels of the source would be decisions.
+    path = _table(tmp_path, {"label": "bad"})
+    with pytest.raises(AssayError, match=r"is a table of tasks that people fill in; leave --format out"):
+        tool_of(read_documents(path), path, "label_studio")
+    assert tool_of(read_documents(path), path, "csv") == "csv"
+
+
 def test_tool_of_refuses_an_empty_export(tmp_path: Path) -> None:
     path = tmp_path / "tasks.json"
     path.write_text("[]")
@@ -270,8 +293,9 @@ def test_match_rows_asks_whether_several_people_agree(
 
 
 def test_read_documents_names_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(AssayError, match=r"gone\.json"):
-        read_documents(str(tmp_path / "gone.json"))
+    for name in ("gone.json", "gone*.json"):
+        with pytest.raises(AssayError, match=r"there is no file .*gone.*json; name the export of the annotation tool"):
+            read_documents(str(tmp_path / name))
 
 
 def _labels_table(folder: Path, labels: Any) -> str:

@@ -30,6 +30,7 @@ LABEL_SEPARATOR = ";"
 # Where each tool keeps the id that a task was given, the most specific place first.
 _ID_PATHS = (f"data.{ROW_ID}", f"task.data.{ROW_ID}", f"metadata.{ROW_ID}", f"meta.{ROW_ID}", ROW_ID)
 _AUTHORS = ("author", "annotator", "_annotator_id", "_session_id", "username")
+_PRODIGY = {"answer", "_input_hash", "_task_hash", "_timestamp"}  # what Prodigy adds to a task
 # The tools in which nobody can tell a document that a person has looked at from any other.
 SILENT_TOOLS = ("doccano", "spacy")
 
@@ -62,6 +63,15 @@ def read_decision(document: Values, tool: str, needs: Needs) -> AnnotatedRow | N
 def reviews_of(document: Values) -> list[Any]:
     """Return the responses to the question whether somebody has reviewed a record of Argilla."""
     return submitted_responses(document).get(REVIEW, [])
+
+
+def is_untouched_task(document: Values) -> bool:
+    """Return whether a document is a task for Label Studio or Prodigy as Assay wrote it, which nobody has imported.
+
+    Those for other tools come back in the same form, with or without a decision.
+    """
+    of_label_studio = get_path(document, f"data.{ROW_ID}") is not MISSING and document.keys() == {"data", "predictions"}
+    return of_label_studio or ({ROW_ID, "meta"} <= document.keys() and _PRODIGY.isdisjoint(document))
 
 
 def is_task_of_assay(document: Values) -> bool:

@@ -10,13 +10,20 @@ import typer
 from assay import corpus
 from assay.cli.command import app
 from assay.corpus.documents.remedies import GENERAL, remedy_of
+from assay.corpus.returned_remedies import AGAIN, correction_remedy
 
 CORPUS = Path(str(corpus.__path__[0]))
+RETURNED = ("decisions", "returned_labels", "returned_parts")
 
 
-def _kinds() -> Iterator[str]:
-    """Yield the kind of each reason in the readers, with a word in place of variable parts."""
+def _kinds(*, returned: bool) -> Iterator[str]:
+    """Yield the kind of each reason in the readers of a source, or of what returns from people.
+
+    A word stands in place of variable parts.
+    """
     for path in sorted(CORPUS.rglob("*.py")):
+        if returned != (path.stem in RETURNED):
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 position = {"UnreadableError": 0, "InvalidRow": 1}.get(node.func.id)
@@ -33,7 +40,7 @@ def _texts(node: ast.expr) -> Iterator[str]:
         yield "".join(str(part.value) if isinstance(part, ast.Constant) else "missing" for part in node.values)
 
 
-KINDS = sorted(set(_kinds()))
+KINDS = sorted(set(_kinds(returned=False)))
 
 
 def test_remedy_of_covers_the_kinds_of_reasons() -> None:
@@ -44,6 +51,11 @@ def test_remedy_of_covers_the_kinds_of_reasons() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_remedy_of_is_specific_for_each_reason_of_the_readers(kind: str) -> None:
     assert remedy_of(f"{kind}: 3: a") != GENERAL
+
+
+@pytest.mark.parametrize("kind", sorted(set(_kinds(returned=True))))
+def test_correction_remedy_is_specific_for_each_reason_of_what_returns(kind: str) -> None:
+    assert correction_remedy(f"{kind}: 3: a") != AGAIN
 
 
 @pytest.mark.parametrize(

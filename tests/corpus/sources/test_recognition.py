@@ -128,12 +128,12 @@ def test_describe_file_follows_the_settings(
         (
             "a.csv",
             "text;a\nb;c\n".encode("utf-16-be"),
-            "set source.file.encoding (assay predict: --encoding) to utf-16-be",
+            "set source.file.encoding (as an option: --encoding) to utf-16-be",
         ),
         (
             "a.csv",
             "text;label\nschön;a\nübel;b\n".encode("cp1252"),
-            "is not UTF-8 (as Windows-1252 it reads 'schön;a'); set source.file.encoding (assay predict: --encoding), "
+            "is not UTF-8 (as Windows-1252 it reads 'schön;a'); set source.file.encoding (as an option: --encoding), "
             "such as windows-1252",
         ),
         ("a.parquet", b"text,label\n", "is damaged or not Parquet: it does not begin with PAR1; write it again"),

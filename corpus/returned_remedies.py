@@ -1,0 +1,34 @@
+"""Remedies for returned rows that cannot be used: people work in a tool or a table, and not at the source."""
+
+import re
+
+from assay.corpus.documents.remedies import GENERAL, remedy_of
+
+AGAIN = "correct the row in the tool, and export again"
+# As in `documents.remedies`: a pattern of the kind of a reason, and the remedy. The first match counts.
+_REMEDIES = (
+    (r"there is no such row", "keep the ids of the tasks, which assay labels wrote"),
+    (r"text(_pair)? is not that of .*", "write the tasks again (assay labels issues), and correct those"),
+    (r".* of the recipe \(--new-labels accepts it\)", "correct the label in the tool, or pass --new-labels"),
+    (r".* is not a list like .*", "fill the cell in like that list"),
+    (r"text is .*", "keep the texts of the tasks, which show whether a row has changed since"),
+    (r"\S+ is missing", "keep the ids of the tasks, or name their field with --id"),
+    (
+        r"entity (lies outside|differs from) the text|entity begins or ends inside a character|entity\..* is .*",
+        "write start and end as numbers that count characters of the text, from 0, the end exclusive",
+    ),
+    (r"entity covers white space alone", "remove the entity, or correct its offsets"),
+    (r"not valid UTF-8", "save the file again as UTF-8, or name its encoding with --encoding, such as windows-1252"),
+    (
+        r"not valid CSV|a quote is never closed|wrong number of cells",
+        "correct the quotes and separators of that line, or name the separator with --separator",
+    ),
+)
+_PATTERNS = [(re.compile(pattern, re.DOTALL), remedy) for pattern, remedy in _REMEDIES]
+
+
+def correction_remedy(reason: str) -> str:
+    """Return the remedy for a returned row that cannot be used for the given reason."""
+    kind = reason.partition(": ")[0]
+    remedy = next((remedy for pattern, remedy in _PATTERNS if pattern.fullmatch(kind)), remedy_of(reason))
+    return AGAIN if remedy == GENERAL else remedy
