@@ -201,15 +201,23 @@ def test_ledger_of_a_run_without_rows_to_record_is_empty(tmp_path: Path) -> None
         assert len(ledger) == 0
 
 
-def test_ledger_is_shared_with_other_machines(tmp_path: Path, bucket: str) -> None:
-    shared = SharedStore(f"{bucket}/team")
+def test_ledger_is_shared_with_other_machines(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, written = SharedStore(f"{bucket}/team"), list[str]()
+    write = SharedStore.write
+
+    def noted(store: SharedStore, name: str, content: bytes) -> None:
+        written.append(name)
+        write(store, name, content)
+
+    monkeypatch.setattr(SharedStore, "write", noted)
     here, there = (ledger_path(tmp_path / machine, "news") for machine in ("here", "there"))
     with open_ledger(here, shared) as ledger:
         ledger.record(keys("a"), split_of(TEST), remember=True)
     with open_ledger(there, shared) as ledger:
         assert ledger.split_of(keys("a")).tolist() == [TEST]
-    # A block that changes nothing writes nothing, and a failed one shares nothing.
     assert shared.read("ledger/news.parquet") == here.read_bytes()
+    # A block that changes nothing writes nothing, and a failed one shares nothing.
+    assert [name for name in written if not name.startswith("locks/")] == ["ledger/news.parquet"]
     with pytest.raises(RuntimeError), open_ledger(there, shared) as ledger:
         ledger.record(keys("b"), split_of(TRAIN), remember=True)
         raise RuntimeError
