@@ -214,7 +214,7 @@ class _Decision:
             text=text,
             text_pair=text_pair_of(values, tool, rules),
             parts=parts,
-            author=decided_by(values, rules.source.annotations) or rules.author or getpass.getuser(),
+            author=decided_by(values, rules.source.annotations) or rules.author or _user_of_this_computer(),
             at=dated or datetime.now(UTC),
             is_dated=dated is not None,
             is_silent=tool in SILENT_TOOLS,
@@ -291,6 +291,21 @@ def _agreed(decisions: Sequence[_Decision], rules: AnnotationRules) -> _Decision
     """
     parts = agreed([Annotation(one.parts, one.said_at, one.author) for one in decisions], rules)
     return max((one for one in decisions if one.parts == parts), key=lambda one: one.at)
+
+
+def _user_of_this_computer() -> str:
+    """Return the name of the user.
+
+    Raises:
+        AssayError: the user has none, as in a container that runs under a number alone.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        raise AssayError(
+            "the export does not say who decided, and the user of this computer has no name; pass --author NAME, or "
+            "set the environment variable USER"
+        ) from None
 
 
 def _joined(decisions: Sequence[_Decision], rules: AnnotationRules) -> _Decision:

@@ -15,6 +15,12 @@ from tests.versions import write_rows as write_toy_rows
 MODEL = "models:/tiny/1"
 
 
+@pytest.fixture(autouse=True)
+def user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the user, who may have no entry in the password database."""
+    monkeypatch.setenv("LOGNAME", "carla")
+
+
 @pytest.mark.parametrize("words", [["issues"], ["suggest", "--input", "new.jsonl"]])
 def test_labels_keeps_a_file_that_people_may_have_filled_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]

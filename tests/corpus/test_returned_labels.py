@@ -1,5 +1,5 @@
-import getpass
 import json
+import pwd
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,12 @@ from assay.corpus.returned_parts import ReadingRules
 ORG = Entity(0, 4, "ORG")
 ROW = Example("r1", "Acme grew", label="bad", entities=(ORG,))
 RULES = ReadingRules(heads=("sentence", "tokens"), classes={"good", "bad"}, entity_types={"ORG"})
+
+
+@pytest.fixture(autouse=True)
+def user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the user, who may have no entry in the password database."""
+    monkeypatch.setenv("LOGNAME", "carla")
 
 
 def _table(folder: Path, *rows: dict[str, Any]) -> str:
@@ -53,7 +59,24 @@ def test_match_rows_counts_decisions_undecided_rows_and_rejects(tmp_path: Path) 
     assert (first.id, first.label, first.entities) == ("r1", "good", None)
     assert (first.author, first.origin) == ("anna", "done.jsonl")
     assert first.at == datetime(2026, 1, 2, tzinfo=UTC)
-    assert (added.author, added.added and added.added.text) == (getpass.getuser(), new)
+    assert (added.author, added.added and added.added.text) == ("carla", new)
+
+
+def test_match_rows_asks_for_the_author_where_the_user_has_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getpwuid(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
+    path = _table(tmp_path, {"new_label": "good"})
+    with pytest.raises(AssayError, match=r"the user of this computer has no name; pass --author NAME, or set .* USER$"):
+        _match(path)
+    assert [one.author for one in _match(path, rules=replace(RULES, author="ben")).corrections] == ["ben"]
+    monkeypatch.setenv("USER", "dora")
+    assert [one.author for one in _match(path).corrections] == ["dora"]
 
 
 def test_match_rows_keeps_the_parts_that_an_earlier_correction_decided(tmp_path: Path) -> None:
