@@ -13,6 +13,7 @@ from tests.flows.tiny import make_recipe
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow  # each training is a process of its own, which imports torch
 def test_train_across_seeds_trains_each_seed_once_on_the_same_splits(
     corpus: Path, store: Path, prefect_server: None
 ) -> None:
