@@ -174,7 +174,7 @@ def _layout(sample: Sample, choices: Choices) -> DocumentLayout:
     check_parts_agree(sample.parts)
     if sample.source["kind"] == "files" and choices.text is None:
         for part in sample.parts:
-            if part.documents and _is_table(part.name, sample.source):
+            if part.documents and _has_line_of_names(part.name, sample.source):
                 check_first_line(part)
     layout = find_layout(sample.values, choices)
     check_fields_everywhere(sample.parts, layout)
@@ -190,9 +190,11 @@ def _without(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != key}
 
 
-def _is_table(path: str, source: Mapping[str, Any]) -> bool:
+def _has_line_of_names(path: str, source: Mapping[str, Any]) -> bool:
+    """Return whether files are tables whose columns the user does not name."""
     settings = FileSettings.model_validate(source.get("file", {}))
-    return all(describe_file(file, settings).kind == "table" for file in find_files({path: "all"}))
+    kinds = {describe_file(file, settings).kind for file in find_files({path: "all"})}
+    return not settings.columns and kinds <= {"table", "excel"}
 
 
 def _pinned(source: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,10 @@ ROWS = {
         Example("reviews:2", "Gut; gern wieder", label="good", slices={"price": "1.50"}),
         Example("reviews:3", "Schlecht", label="bad", slices={"price": "12.00"}),
     ],
+    "news.csv": [
+        Example("news:1", "Prices rose again", label="3", slices={"title": "Oil rises"}),
+        Example("news:2", "It is faster", label="4", slices={"title": "A new chip"}),
+    ],
     "sentences.csv": [
         Example("1", "EU rejects it", entities=(Entity(0, 2, "ORG"),)),
         Example("2", "New York", entities=(Entity(0, 8, "LOC"),)),

@@ -120,7 +120,7 @@ ASKS: dict[str, tuple[str | bytes, str]] = {
     "windows.csv": (plain(separator=";").encode("cp1252"), "--set source.file.encoding=VALUE"),
     "utf16-unmarked.csv": (plain().encode("utf-16-le"), "--set source.file.encoding=VALUE"),
     "twice.csv": (table(("text", "label", "label"), lambda n: (text(n), 1, 2)), "'label' more than once"),
-    "headless.csv": (table((), lambda n: (text(n), label(n))), "add a line of names above it"),
+    "headless.csv": (table((), lambda n: (text(n), label(n))), "--set 'source.file.columns={text: 1, label: 2}'"),
     "many.csv": (table(("text", "label"), lambda n: (text(n), f"c{n}")), "label holds 120 different values in 120"),
     "one-class.csv": (table(("text", "label"), lambda n: (text(n), "gut")), "add rows of another class"),
     "pairs.csv": (table(("text", "label"), lambda n: (text(n), n % 6), rows=12), "add rows, 3 for each class"),

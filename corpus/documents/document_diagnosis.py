@@ -11,6 +11,7 @@ from typing import Any
 
 from assay.corpus.choice import nearest
 from assay.corpus.documents.fields import DocumentFormat, Fields
+from assay.corpus.documents.first_line import begins_with_row, numbered_columns
 from assay.corpus.documents.list_names import list_fault
 from assay.corpus.documents.row_labels import label_fields
 from assay.corpus.documents.slice_values import slice_field
@@ -160,6 +161,11 @@ def _missing(key: str, name: str, kind: str, documents: Documents) -> str:
 def _nearest(name: str, kind: str, names: Sequence[str], documents: Documents) -> str:
     if fault := list_fault(name, documents):
         return f": {fault}"
+    if begins_with_row(documents):
+        return (
+            "; the first line of the table seems to be a row: name its columns by their numbers in "
+            f"source.file.columns, such as {numbered_columns(documents)}"
+        )
     if near := nearest(name, names):
         return near
     if likely := _likely(kind, names, documents):

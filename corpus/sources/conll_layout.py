@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import ConllLayout
-from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.file_settings import FileSettings, column_index
 
 DOCUMENT_LINE = "-DOCSTART-"
 COMMENT = re.compile(r"#\s*([\w.-]+) = (.*)")
@@ -85,7 +84,7 @@ def _is_token_line(line: str) -> bool:
 def _columns(path: Path, rows: Sequence[Sequence[str]], settings: FileSettings) -> dict[str, int]:
     width = len(rows[0])
     if settings.columns:
-        return {name: _index(path, name, number, width) for name, number in settings.columns.items()}
+        return {name: column_index(path, name, number, width) for name, number in settings.columns.items()}
     numbered = width > 2 and rows[0][0] in ("0", "1") and all(row[0].isdecimal() for row in rows)
     tagged = [index for index in range(1, width) if _are_tags(rows, index)]
     if not numbered and not tagged and _are_prefixed(rows, 0):
@@ -122,13 +121,6 @@ def _are_universal(rows: Sequence[Sequence[str]], text: str) -> bool:
 
 def _is_word(row: Sequence[str]) -> bool:
     return UNIVERSAL_ID.fullmatch(row[0]) is not None and (row[6] == "_" or row[6].isdecimal())
-
-
-def _index(path: Path, name: str, number: int, width: int) -> int:
-    index = number - 1 if number > 0 else width + number
-    if not 0 <= index < width:
-        raise AssayError(f"source.file.columns.{name} is {number}, but {path} has {width} columns; name one of them")
-    return index
 
 
 def _shows_tags(rows: Sequence[Sequence[str]]) -> bool:

@@ -1,7 +1,7 @@
 """Rows of one sheet of an Excel workbook. openpyxl is imported on use."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,15 +10,16 @@ from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.errors import AssayError, first_line
 from assay.corpus.extras import install_command
 from assay.corpus.sources.lines import NumberedRow
-from assay.corpus.sources.table_layout import column_names
+from assay.corpus.sources.table_layout import column_names, numbered_names
 
 
-def excel_rows(path: Path, sheet: str | None) -> Iterator[NumberedRow]:
-    """Yield the rows of a sheet below its column names, each with its number in the sheet; an empty cell is None.
+def excel_rows(path: Path, sheet: str | None, columns: Mapping[str, int] | None = None) -> Iterator[NumberedRow]:
+    """Yield the rows of a sheet, below its column names, each with its number in the sheet; an empty cell is None.
 
     Args:
         path: a workbook of Excel 2007 or later.
         sheet: name of the sheet; None reads the first one.
+        columns: number of each column by its name, for a sheet without a line of names.
 
     Raises:
         AssayError: openpyxl is not installed, the workbook is damaged, or it has no such sheet or no column names.
@@ -26,7 +27,7 @@ def excel_rows(path: Path, sheet: str | None) -> Iterator[NumberedRow]:
     with path.open("rb") as file:
         workbook = _open(path, file)
         try:
-            yield from _rows(path, _sheet(path, workbook, sheet))
+            yield from _rows(path, _sheet(path, workbook, sheet), columns or {})
         except AssayError:
             raise
         except Exception as error:  # of the XML parser; a sheet is read row by row
@@ -35,11 +36,13 @@ def excel_rows(path: Path, sheet: str | None) -> Iterator[NumberedRow]:
             workbook.close()
 
 
-def _rows(path: Path, worksheet: Any) -> Iterator[NumberedRow]:
+def _rows(path: Path, worksheet: Any, columns: Mapping[str, int]) -> Iterator[NumberedRow]:
     names: tuple[str, ...] = ()
     for number, cells in enumerate(worksheet.iter_rows(values_only=True), start=1):
         if all(cell is None for cell in cells):
             continue
+        if not names and columns:
+            names = numbered_names(path, columns, len(cells))
         if not names:
             names = column_names(path, ["" if cell is None else str(cell) for cell in cells])
         elif any(cell is not None for cell in cells[len(names) :]):

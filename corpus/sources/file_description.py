@@ -31,11 +31,15 @@ class _Frozen(BaseModel):
 
 
 class TableLayout(_Frozen):
-    """Layout of a table: a line `sep=` may precede the names. `decimal_columns` hold numbers with a decimal comma."""
+    """Layout of a table: a line `sep=` may precede the names. `decimal_columns` hold numbers with a decimal comma.
+
+    Without a header, the first line is a row, and the settings name the columns.
+    """
 
     separator: str
     quotes: bool = True
     separator_line: bool = False
+    header: bool = True
     columns: tuple[str, ...] = ()
     decimal_columns: tuple[str, ...] = ()
 
@@ -75,6 +79,7 @@ class FileDescription(_Frozen):
     conll: ConllLayout | None = None
     json_layout: JsonLayout | None = None
     sheet: str | None = None
+    columns: dict[str, int] = {}  # of a sheet without a line of names
     notes: tuple[str, ...] = ()
 
     @property
@@ -99,7 +104,8 @@ class FileDescription(_Frozen):
             return forms[self.json_layout.form]
         if self.conll and self.conll.attribute is not None:
             return "CoNLL-U"
-        return f"{NAMES[self.kind]}, sheet {self.sheet!r}" if self.sheet else NAMES[self.kind]
+        parts = [NAMES[self.kind], *([f"sheet {self.sheet!r}"] if self.sheet else [])]
+        return ", ".join([*parts, *(["no line of names"] if self.columns else [])])
 
     def _table_parts(self) -> list[str]:
         if self.table is None:
@@ -108,6 +114,8 @@ class FileDescription(_Frozen):
         parts = [f"separator {separator}"] if len(self.table.columns) > 1 else ["one column"]
         if not self.table.quotes:
             parts.append("no quotes")
+        if not self.table.header:
+            parts.append("no line of names")
         if self.table.decimal_columns:
             parts.append("decimal comma")
         return parts

@@ -1,10 +1,12 @@
 """How files are read, where neither their content nor their name says it."""
 
 import codecs
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from assay.corpus.errors import AssayError
 from assay.corpus.settings import StrictModel
 
 FileKind = Literal["jsonl", "json", "table", "conll", "fasttext"]
@@ -18,8 +20,8 @@ class FileSettings(StrictModel):
     kind: FileKind | None = Field(
         None,
         description="jsonl: one JSON object per line. json: one array of objects, or an object that holds one. table: "
-        "CSV, TSV and the like, with a line of column names. conll: one token per line, a blank line after each "
-        "sentence. fasttext: one text per line, with labels such as __label__good. None: recognised",
+        "CSV, TSV and the like, with a line of column names or `columns`. conll: one token per line, a blank line "
+        "after each sentence. fasttext: one text per line, with labels such as __label__good. None: recognised",
     )
     encoding: str | None = Field(
         None, description="Encoding of text files, such as windows-1252. None: UTF-8, or UTF-16 or UTF-32 with its mark"
@@ -42,8 +44,9 @@ class FileSettings(StrictModel):
     )
     columns: dict[str, Annotated[int, Field(ge=-MOST_COLUMNS, le=MOST_COLUMNS)]] = Field(
         default_factory=dict,
-        description="Columns of a CoNLL file: name -> number, from 1, or from -1 backwards. Empty: tokens in the first "
-        "column, tags in the last",
+        description="Columns of a CoNLL file, or of a table (Excel, too) without a line of names: name -> number, from "
+        "1, or from -1 backwards; other columns of a table have their numbers as names. Empty: tokens in the first "
+        "column of CoNLL, tags in the last; the first line of a table names its columns",
     )
     tag_attribute: str | None = Field(
         None,
@@ -75,12 +78,22 @@ class FileSettings(StrictModel):
     @field_validator("columns")
     @classmethod
     def _columns_count_from_one(cls, columns: dict[str, int]) -> dict[str, int]:
-        if columns and "tokens" not in columns:
-            raise ValueError("source.file.columns names no tokens; write {tokens: 1, tags: -1}")
         for name, number in columns.items():
             if number == 0:
                 raise ValueError(f"source.file.columns.{name} is 0; columns are counted from 1, or from -1 backwards")
         return columns
+
+
+def column_index(path: Path, name: str, number: int, width: int) -> int:
+    """Return the index of a column that `columns` names.
+
+    Raises:
+        AssayError: the file has fewer columns.
+    """
+    index = number - 1 if number > 0 else width + number
+    if not 0 <= index < width:
+        raise AssayError(f"source.file.columns.{name} is {number}, but {path} has {width} columns; name one of them")
+    return index
 
 
 def same_encoding(name: str, other: str) -> bool:

@@ -74,7 +74,7 @@ def open_rows(
         "conll": partial(conll_rows, path, description),
         "fasttext": partial(fasttext_rows, path, description),
         "parquet": partial(parquet_rows, path),
-        "excel": partial(excel_rows, path, description.sheet),
+        "excel": partial(excel_rows, path, description.sheet, description.columns),
         "bson": partial(bson_rows, path, description),
         "docbin": partial(docbin_rows, path),
         "jointbert": partial(jointbert_rows, path),

@@ -81,7 +81,7 @@ def _describe_binary(start: FileStart, settings: FileSettings) -> FileDescriptio
     if name.endswith(".parquet"):
         raise AssayError(f"{start.path} is damaged or not Parquet: it does not begin with PAR1; write it again")
     if start.is_workbook():
-        return FileDescription(kind="excel", sheet=settings.sheet, notes=_note(name, ".xlsx"))
+        return FileDescription(kind="excel", sheet=settings.sheet, columns=settings.columns, notes=_note(name, ".xlsx"))
     if name.endswith(".spacy"):
         return FileDescription(kind="docbin")
     if start.is_bson():
@@ -130,9 +130,15 @@ def _json_layout(text: str, settings: FileSettings, start: FileStart) -> JsonLay
 def _describe_conll(
     start: FileStart, text: str, settings: FileSettings, common: dict[str, Any]
 ) -> FileDescription | None:
+    name, is_set = plain_name(start.path), settings.kind == "conll"
+    if settings.columns and "tokens" not in settings.columns:
+        if is_set or (settings.kind is None and name.endswith(CONLL_SUFFIXES)):
+            raise AssayError(
+                f"source.file.columns names no tokens, but {start.path} is a CoNLL file; write {{tokens: 1, tags: -1}}"
+            )
+        return None
     if settings.kind == "table":
         return None
-    name, is_set = plain_name(start.path), settings.kind == "conll"
     layout = recognise_conll(start.path, text, settings, required=is_set or name.endswith(CONLL_SUFFIXES))
     if layout is None:
         if is_set or name.endswith(CONLL_SUFFIXES):
@@ -153,7 +159,7 @@ def _describe_conll(
 
 def _describe_table(start: FileStart, text: str, settings: FileSettings, common: dict[str, Any]) -> FileDescription:
     path, name = start.path, plain_name(start.path)
-    is_expected = settings.kind == "table" or name.endswith(TABLE_SUFFIXES)
+    is_expected = settings.kind == "table" or name.endswith(TABLE_SUFFIXES) or bool(settings.columns)
     try:
         layout = recognise_table(path, text, settings, whole=start.whole)
     except AssayError:

@@ -4,12 +4,12 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import TableLayout
-from assay.corpus.sources.file_settings import SEPARATORS, FileSettings
+from assay.corpus.sources.file_settings import SEPARATORS, FileSettings, column_index
 
 # A file without a separator has one column, whose lines may hold any of them. This character separates units of text.
 NO_SEPARATOR = "\x1f"
@@ -44,10 +44,16 @@ def recognise_table(path: Path, text: str, settings: FileSettings, *, whole: boo
     if quotes is None:
         quotes = separator != "\t" or not _is_plain(text, separator, whole)
     records = read_records(text, separator, quotes, whole)
-    names = column_names(path, records[0] if records else [])
-    decimal = _decimal_columns(names, records[1:], settings.decimal)
+    first = records[0] if records else []
+    names = numbered_names(path, settings.columns, len(first)) if settings.columns else column_names(path, first)
+    decimal = _decimal_columns(names, records if settings.columns else records[1:], settings.decimal)
     return TableLayout(
-        separator=separator, quotes=quotes, separator_line=bool(line), columns=names, decimal_columns=decimal
+        separator=separator,
+        quotes=quotes,
+        separator_line=bool(line),
+        header=not settings.columns,
+        columns=names,
+        decimal_columns=decimal,
     )
 
 
@@ -77,8 +83,9 @@ def read_records(text: str, separator: str, quotes: bool, whole: bool) -> list[l
 
 def table_reader(lines: Iterable[str], separator: str, quotes: bool, *, strict: bool = False) -> Iterator[list[str]]:
     """Return the records of lines of text; if strict, a quoted cell that is not closed raises `csv.Error`."""
-    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-    return csv.reader(lines, delimiter=separator, quoting=quoting, strict=strict)
+    return csv.reader(
+        lines, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE, strict=strict
+    )
 
 
 def column_names(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
@@ -96,6 +103,20 @@ def column_names(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
     if repeated is not None:
         what = f"the column {repeated!r} more than once" if repeated else "several columns without a name"
         raise AssayError(f"{path} has {what}; its first line must name each column once")
+    return tuple(names)
+
+
+def numbered_names(path: Path, columns: Mapping[str, int], width: int) -> tuple[str, ...]:
+    """Return the names of columns that the settings give by number; those of other columns are their numbers.
+
+    Raises:
+        AssayError: the file has fewer columns, or two of them get one name.
+    """
+    names = [str(number) for number in range(1, width + 1)]
+    for name, number in columns.items():
+        names[column_index(path, name, number, width)] = name
+    if len(set(names)) < width or not set(columns) <= set(names):
+        raise AssayError(f"source.file.columns gives two columns of {path} one name, or one two; name each once")
     return tuple(names)
 
 

@@ -50,6 +50,8 @@ class TableRows:
     def _names(self, lines: TableLines) -> tuple[str, ...]:
         if self._layout.separator_line:
             next(iter(lines))
+        if not self._layout.header:
+            return self._layout.columns
         record = next(iter(TableRecords(lines, self._layout)), [])
         if isinstance(record, InvalidRecord):
             raise AssayError(f"{self._path}: {record.reason}; {remedy_of(record.reason)}")

@@ -6,15 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from assay.corpus.documents.first_line import begins_with_row, numbered_columns, repeated_name
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import MISSING, get_path
 from assay.corpus.errors import DataError
 from assay.recipes.proposal.field_content import listed
-from assay.recipes.proposal.field_profile import profile_fields
 from assay.recipes.proposal.layout_parts import DocumentLayout
 from assay.recipes.proposal.questions import AmbiguousError, argument
-
-LEAST_REPEATED = 2  # rows; a single one may be the line of names of a file that was appended
 
 
 @dataclass(frozen=True)
@@ -64,18 +62,23 @@ def check_fields_everywhere(parts: Sequence[SamplePart], layout: DocumentLayout)
 
 
 def check_first_line(part: SamplePart) -> None:
-    """Ask whether the first line of a table holds names, where one of them is also a value of its column.
+    """Ask whether the first line of a table holds names, where it reads like a row.
 
     Raises:
-        AmbiguousError: a name is a value, too.
+        AmbiguousError: a name is a value, too, or a list.
     """
-    for name, profile in profile_fields(part.values).items():
-        if profile.counts[name] >= LEAST_REPEATED:
-            raise AmbiguousError(
-                f"the first line of {part.name} is read as the names of its columns, but {name!r} is also a value of "
-                f"that column in {profile.counts[name]} rows: add a line of names above it, or, if it holds names, "
-                "name the text with --text FIELD"
-            )
+    if not begins_with_row(part.values):
+        return
+    repeated = repeated_name(part.values)
+    shown = "one of them is a list"
+    if repeated is not None:
+        name, count = repeated
+        shown = f"{name!r} is also a value of that column in {count} rows"
+    columns = argument(f"source.file.columns={numbered_columns(part.values)}")
+    raise AmbiguousError(
+        f"the first line of {part.name} is read as the names of its columns, but {shown}: name the columns by their "
+        f"numbers with --set {columns}, or, if that line holds names, name the text with --text FIELD"
+    )
 
 
 def _lacks(part: SamplePart, name: str) -> bool:

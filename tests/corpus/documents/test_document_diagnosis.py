@@ -182,3 +182,18 @@ def test_diagnose_asks_for_nothing_else(source: dict[str, Any], document: dict[s
     form = DocumentFormat.model_validate(source)
     needs = {"needs_labels": form.format == "parse"}
     assert diagnose(form, [document], needs_label=False, needs_entities=False, **needs) is None
+
+
+def test_diagnose_finds_a_table_whose_first_line_is_a_row() -> None:
+    rows = [{"good": ("good", "bad")[row % 2], "A fine radio": f"A fine radio {row}"} for row in range(10)]
+    assert said(rows, fields={"label": "label"}) == (
+        "source.fields.text is 'text', which none of the first 10 documents has; the first line of the table seems to "
+        "be a row: name its columns by their numbers in source.file.columns, such as {text: 2, label: 1}; their "
+        "fields: good, A fine radio"
+    )
+
+
+def test_diagnose_finds_words_in_cells_of_a_table() -> None:
+    rows = [{"tokens": "['Acme', 'opens']", "tags": "['B-ORG', 'O']"}] * 3
+    line = said(rows, fields={"label": "mood", "entities": "entities"})
+    assert "the documents hold the list of words 'tokens' instead; set source.format: tokens" in str(line)

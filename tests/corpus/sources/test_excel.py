@@ -79,3 +79,10 @@ def test_excel_rows_refuse_a_workbook_of_charts_alone(tmp_path: Path) -> None:
 
     with pytest.raises(AssayError, match=r"charts\.xlsx has no sheet of cells; save it again"):
         list(iter_rows(tmp_path / "charts.xlsx"))
+
+
+def test_excel_rows_take_the_names_of_the_settings(path: Path) -> None:
+    settings = FileSettings(sheet="more", columns={"title": 1})
+
+    assert str(describe_file(path, settings)) == "Excel, sheet 'more', no line of names"
+    assert list(iter_rows(path, settings)) == [(1, {"title": "text"}), (2, {"title": "second"})]

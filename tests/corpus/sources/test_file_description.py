@@ -32,6 +32,11 @@ def test_file_description_has_a_name_for_every_kind() -> None:
         (FileDescription(kind="jsonl", packed=True, notes=("empty",)), "JSON lines, gzip, empty"),
         (FileDescription(kind="parquet"), "Parquet"),
         (FileDescription(kind="excel", sheet="Sheet 1"), "Excel, sheet 'Sheet 1'"),
+        (FileDescription(kind="excel", columns={"text": 1}), "Excel, no line of names"),
+        (
+            FileDescription(kind="table", table=TableLayout(separator=",", header=False, columns=("text", "2"))),
+            "CSV, separator ',', no line of names",
+        ),
         (FileDescription(kind="table", table=TABLE), "CSV, separator ';'"),
         (FileDescription(kind="table", table=TABLE.model_copy(update={"separator": "\t"})), "TSV, separator tab"),
         (FileDescription(kind="table", table=TableLayout(separator=",", columns=("text",))), "CSV, one column"),

@@ -16,7 +16,6 @@ from assay.corpus.sources.file_settings import FileSettings, same_encoding
         ({"encoding": "base64"}, "source.file.encoding is 'base64', which is not a text encoding; write windows-1252"),
         ({"separator": '"'}, "source.file.separator is '\"'; write one of , ; | or"),
         ({"separator": "a"}, "source.file.separator is 'a'; write one of , ; | or"),
-        ({"columns": {"tags": 2}}, "source.file.columns names no tokens; write {tokens: 1, tags: -1}"),
         ({"columns": {"tokens": 0}}, "source.file.columns.tokens is 0; columns are counted from 1, or from -1"),
     ],
 )

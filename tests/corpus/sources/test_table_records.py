@@ -160,10 +160,9 @@ def table(random_: random.Random) -> tuple[str, dict[int, str], set[int]]:
             unclosed.add(text.count("\n"))
             continue
         target = io.StringIO()
-        quoting = random_.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-        csv.writer(target, lineterminator="\n", quoting=quoting).writerow(
-            [f"k{number}", random_.choice(WELL_FORMED), "good"]
-        )
+        csv.writer(
+            target, lineterminator="\n", quoting=csv.QUOTE_ALL if random_.random() < 0.5 else csv.QUOTE_MINIMAL
+        ).writerow([f"k{number}", random_.choice(WELL_FORMED), "good"])
         text += target.getvalue()
         valid[text.count("\n")] = f"k{number}"
     return text, valid, unclosed

@@ -98,6 +98,7 @@ def test_table_rows_name_a_cut_utf_16_file(tmp_path: Path) -> None:
 CASES: Sequence[tuple[str, bytes, dict[str, Any]]] = [
     ("a.csv", 'sep=;\ntext;n\n"ä\nb";1\nc;2\n\nd;3,5\n'.encode(), {}),
     ("a.csv", b'id,text,n\n1,"a,1\n2,b,2\n3,c,3\n4,"d" e,4\n5,f\n6,"g\nsay "h"\ni",6\n7,j,7\n', {}),
+    ("a.csv", b"a,1\nb,2\nc\n", {"columns": {"text": 1, "n": -1}}),
     ("a.csv", 'text;n\r\n"ä\r\nb";1\r\nc;2\r\n'.encode("utf-16"), {}),
     ("a.tsv", "text\tn\nä\t1\nö\t2\nü\t3\n".encode("cp1252"), {"encoding": "cp1252"}),
     ("a.jsonl", '{"text": "ä"}\n\n{"text": "b"}\n{"te'.encode(), {}),
@@ -130,3 +131,45 @@ def test_table_rows_reject_a_short_row_before_its_decimal_comma(tmp_path: Path) 
 
     assert rows[3] == {"text": "row 3", "size": "3.5"}
     assert invalid.reason.startswith("wrong number of cells: 1, the header has 2")
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "row"),
+    [
+        ("a,1\nb,2\n", {"text": 1, "label": 2}, {"text": "a", "label": "1"}),
+        ("a,1\nb,2\n", {"label": -1}, {"1": "a", "label": "1"}),
+        ("sep=;\na;1,5\nb;2\n", {"text": 1}, {"text": "a", "2": "1.5"}),
+        ("['EU'],['O']\n['UN'],['O']\n", {"tokens": 1, "tags": 2}, {"tokens": "['EU']", "tags": "['O']"}),
+    ],
+)
+def test_table_rows_take_the_names_of_the_settings(
+    tmp_path: Path, text: str, columns: dict[str, int], row: dict[str, str]
+) -> None:
+    rows = read(tmp_path, text, columns=columns)
+
+    assert rows[0] == row
+    assert len(rows) == 2
+
+
+def test_table_rows_without_names_are_recognised_under_any_name(tmp_path: Path) -> None:
+    assert read(tmp_path, "a,1\n", name="a.txt", columns={"text": 1, "label": 2}) == [{"text": "a", "label": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"text": 3}, r"source\.file\.columns\.text is 3, but .*a\.csv has 2 columns; name one of them"),
+        ({"text": 1, "label": 1}, r"source\.file\.columns gives two columns of .*a\.csv one name, or one two"),
+        ({"2": 1}, r"source\.file\.columns gives two columns of .*a\.csv one name, or one two"),
+    ],
+)
+def test_table_rows_refuse_columns_that_do_not_fit(tmp_path: Path, columns: dict[str, int], message: str) -> None:
+    with pytest.raises(AssayError, match=message):
+        read(tmp_path, "a,1\nb,2\n", columns=columns)
+
+
+def test_a_conll_file_needs_its_column_of_tokens(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match=r"columns names no tokens, but .*a\.conll is a CoNLL file; write {tokens: 1"):
+        read(tmp_path, "a O\n", name="a.conll", columns={"tags": 2})
+    with pytest.raises(AssayError, match=r"columns names no tokens, but .*a\.txt is a CoNLL file; write {tokens: 1"):
+        read(tmp_path, "a O\n", name="a.txt", kind="conll", columns={"tags": 2})

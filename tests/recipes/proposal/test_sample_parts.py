@@ -50,5 +50,5 @@ def test_check_first_line_asks_whether_it_holds_names() -> None:
     check_first_line(part("a.csv", *rows(label=["good", "bad"])))
     # The line of names of a file that was appended.
     check_first_line(part("a.csv", *rows(label=["good", "bad"]), {"text": "text", "label": "label"}))
-    with pytest.raises(AmbiguousError, match=r"'good' is also a value of that column in 20 rows: add a line of names"):
+    with pytest.raises(AmbiguousError, match=r"'good' is also a value of that column in 20 rows: name the columns by"):
         check_first_line(part("a.csv", *rows(good=["good", "bad"])))
