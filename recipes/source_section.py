@@ -30,7 +30,8 @@ class SourceBase(DocumentFormat):
         None,
         ge=1,
         le=MOST_ROWS,
-        description="Maximum number of documents to read, for a first try; those of one text count once. None: all",
+        description="Maximum number of documents to read, the first that pass the filter, for a first try; those "
+        "of one text count once. Of published splits, these may be of one alone. None: all",
     )
 
     @model_validator(mode="after")

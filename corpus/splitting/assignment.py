@@ -340,7 +340,8 @@ def _published_splits(snapshot: Snapshot) -> SplitArray:
     if "train" not in present or len(present) < 2:
         raise DataError(
             f"the source publishes only {', '.join(present)}, and split.method is published, which needs "
-            "train and one more; name the splits in the source, or choose split.method: stratified"
+            "train and one more; name the splits in the source, leave out source.limit if it is set, or choose "
+            "split.method: stratified"
         )
     return split_of
 

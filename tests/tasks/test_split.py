@@ -228,7 +228,7 @@ def test_split_draws_validation_from_train_if_two_splits_are_published(tmp_path:
     [
         (["train", None], r"row r1: its published split is None.*choose split\.method: stratified"),
         (["train", "all"], "row r1: its published split is 'all'"),
-        (["train", "train"], r"publishes only train"),
+        (["train", "train"], r"publishes only train.*leave out source\.limit if it is set"),
         (["validation", "test"], r"publishes only validation, test"),
     ],
 )
