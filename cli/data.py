@@ -12,6 +12,7 @@ import typer
 from assay.cli.console import AsJson, Overrides, RecipePath, Store, echo, print_json
 from assay.cli.data_report_view import print_report
 from assay.cli.exit_codes import ExitCode
+from assay.corpus.plural import counted
 
 
 def validate(
@@ -96,4 +97,4 @@ def bio(
     from assay.flows.bio import dump_bio, parse_split
 
     rows = dump_bio(loaded, store, output, parse_split(split_name))
-    echo(f"{rows:,} rows in {output}")
+    echo(f"{counted(rows, 'row')} in {output}")

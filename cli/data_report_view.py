@@ -8,6 +8,7 @@ from rich.text import Text
 
 from assay.cli.console import out
 from assay.cli.terminal_layout import print_plain
+from assay.corpus.plural import counted
 
 if TYPE_CHECKING:
     from assay.evaluation.data_report import DataReport, LabelCount, SampleRow
@@ -45,7 +46,7 @@ def _facts(report: "DataReport") -> Iterator[tuple[str, str]]:
     if report.label_map is not None:
         yield from _named("label map", list(_label_map(report)))
     if (truncation := report.truncation) is not None:
-        share = f"{truncation.share:.1%} of {truncation.rows:,} rows are longer than model.max_length"
+        share = f"{truncation.share:.1%} of {counted(truncation.rows, 'row')} are longer than model.max_length"
         yield (
             "length",
             f"{share} {truncation.max_length}, and their end is cut off"
@@ -74,7 +75,7 @@ def _documents(report: "DataReport") -> Iterator[str]:
         f"{counts.documents:,}: {counts.used:,} used, {counts.filtered:,} filtered out, {counts.rejected:,} rejected"
     )
     for reason in report.rejects:
-        yield f"- {reason.count:,} rows rejected: {reason.example}; {reason.remedy}"
+        yield f"- {counted(reason.count, 'row')} rejected: {reason.example}; {reason.remedy}"
 
 
 def _rows(report: "DataReport") -> Iterator[str]:
@@ -84,9 +85,9 @@ def _rows(report: "DataReport") -> Iterator[str]:
     parts += [f"{count:,} left out ({reason})" for reason, count in report.excluded.items()]
     yield f"{counts.rows:,}{': ' if parts else ''}{', '.join(parts)}"
     if counts.no_label:
-        yield f"{counts.no_label:,} more have no label (source.no_label) and are left out"
+        yield f"{counts.no_label:,} more without a label (source.no_label), left out"
     if report.contradictions:
-        yield f"{report.contradictions:,} have the text of another row and other labels"
+        yield f"{report.contradictions:,} with the text of another row and other labels"
     if report.near_duplicates:
         yield f"{report.near_duplicates:.1%} repeat an earlier text but for case, digits and the like"
 
@@ -148,7 +149,7 @@ def _print_checks(report: "DataReport", width: int) -> None:
     failed = [check for check in checks if not check.passed]
     stops = sum(check.severity == "critical" for check in failed)
     counts = f"{len(checks) - len(failed)} passed, {stops} failed, {len(failed) - stops} to look at"
-    out.print(f"\n{len(checks)} checks of the data: {counts}", style="bold", highlight=False)
+    out.print(f"\n{counted(len(checks), 'check')} of the data: {counts}", style="bold", highlight=False)
     for check in sorted(failed, key=lambda check: check.severity != "critical"):
         out.print(Text(f"- {check.severity}: {check.why}"), width=width, highlight=False)
     for warning in report.warnings:

@@ -13,6 +13,7 @@ from rich.table import Table
 from assay.cli.console import echo, out
 from assay.cli.terminal_layout import print_plain, wrapped
 from assay.corpus.errors import AssayError
+from assay.corpus.plural import counted
 
 if TYPE_CHECKING:
     from assay.flows.recipe_proposal import ProposedRecipe
@@ -128,7 +129,7 @@ def _show(proposed: "ProposedRecipe") -> None:
     for line in summary_lines(proposed.proposal, len(sample.documents) + len(sample.invalid), whole=sample.whole):
         echo(wrapped(line, ""))
     if proposed.left_out:
-        echo(wrapped(f"{proposed.left_out:,} rows have no class, and are left out", ""))
+        echo(wrapped(f"{counted(proposed.left_out, 'row')} without a class left out", ""))
     for reason in proposed.reject_reasons:
         echo(wrapped(f"rejected ({reason.count:,}): {reason.example}; {reason.remedy}", ""))
     table = Table("field", "holds", "used as", box=None, pad_edge=False, padding=(0, 2, 0, 0))

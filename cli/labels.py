@@ -9,6 +9,7 @@ from assay.cli.console import MOST, AsJson, Overrides, RecipePath, Store, Verbos
 from assay.cli.terminal_layout import print_block
 from assay.corpus.choice import choose
 from assay.corpus.errors import AssayError
+from assay.corpus.plural import counted
 
 if TYPE_CHECKING:
     from assay.evaluation.labels.label_task_report import LabelTaskReport
@@ -130,7 +131,7 @@ def _print(report: "LabelTaskReport", as_json: bool) -> None:
     for task in report.tasks[:SHOWN]:
         print_block(f"{task.id}  {task.reason}", [task.text])
     if report.files:
-        echo(f"{len(report.tasks):,} tasks in {', '.join(map(str, report.files))}")
+        echo(f"{counted(len(report.tasks), 'task')} in {', '.join(map(str, report.files))}")
 
 
 def apply(
@@ -204,11 +205,11 @@ def _print_corrections(report: "CorrectionReport", recipe: str) -> None:
     splits = ", ".join(f"{count:,} {name or 'without a split'}" for name, count in report.corrected.items())
     corrected = sum(report.corrected.values())
     echo(
-        f"{corrected:,} rows corrected{f' ({splits})' if splits else ''}, {report.confirmed:,} confirmed, "
+        f"{counted(corrected, 'row')} corrected{f' ({splits})' if splits else ''}, {report.confirmed:,} confirmed, "
         f"{report.added:,} added, {report.undecided:,} undecided, {len(report.rejected):,} rejected"
     )
     if report.older:
-        echo(f"{report.older:,} decisions are older than those known about their rows, and were left out")
+        echo(f"{counted(report.older, 'decision')} left out: others about the same rows are newer")
     for rejected in report.rejected[:SHOWN]:
         print_block(rejected.id, [f"{rejected.reason}; {rejected.remedy}"])
     if len(report.rejected) > SHOWN:

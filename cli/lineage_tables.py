@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from assay.cli.terminal_layout import plain_table
+from assay.corpus.plural import counted
 from assay.registry.lineage.change import ABSENT, Change
 from assay.registry.lineage.correction_effect import CorrectionEffect
 from assay.registry.lineage.version_diff import VersionDiff
@@ -31,7 +32,7 @@ def diff_tables(diff: VersionDiff) -> Iterator[Table]:
 def reproduction_tables(reproduction: "Reproduction") -> Iterator[Table]:
     """Yield a table of the compared results, and one of the differences in the environment."""
     table = plain_table(
-        "result", "then", "now", "", title=f"{reproduction.model}, trained again: {reproduction.steps:,} steps"
+        "result", "then", "now", "", title=f"{reproduction.model}, trained again: {counted(reproduction.steps, 'step')}"
     )
     for match in reproduction.matches:
         table.add_row(*match.cells)

@@ -8,6 +8,7 @@ import typer
 from assay.cli.console import MOST, Store, echo, echo_error, registry_uri
 from assay.cli.stopping import noting
 from assay.corpus.errors import AssayError
+from assay.corpus.plural import counted
 from assay.serving.prediction_options import MAX_CLASSES
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _report(counts: "PredictionCounts", *, err: bool) -> None:
         AssayError: no row could be predicted.
     """
     print_line = echo_error if err else echo
-    print_line(f"{counts.rows:,} rows predicted in {counts.output}")
+    print_line(f"{counted(counts.rows, 'row')} predicted in {counts.output}")
     if counts.resumed:
         print_line(f"{counts.resumed:,} of them by an earlier command")
     if counts.abstained is not None:

@@ -10,6 +10,7 @@ import typer
 
 from assay.cli.console import MOST, AsJson, Store, echo, out, print_json
 from assay.cli.terminal_layout import plain_table
+from assay.corpus.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,17 +134,21 @@ def erase(
         print_json(erasure.ErasureReport(erased=True, plan=plan, ledger_keys=keys))
         return
     echo(
-        f"erased from {len(plan.found)} snapshots and their results, {len(plan.copies)} copies and "
-        f"{len(plan.tracks.runs)} runs in MLflow, and {keys} keys from the split ledger"
+        f"erased from {counted(len(plan.found), 'snapshot')} with results, "
+        f"{counted(len(plan.copies), 'copy', 'copies')} and {counted(len(plan.tracks.runs), 'run')} in MLflow, and "
+        f"{counted(keys, 'key')} from the split ledger"
     )
     _echo_versions(plan.tracks)
 
 
 def _show_plan(plan: "ErasurePlan", store: Path) -> None:
     tracks = plan.tracks
-    _show("snapshot", ((hit.run, f"{len(hit.rows)} rows, {hit.reject_lines} rejects") for hit in plan.found))
+    _show(
+        "snapshot",
+        ((hit.run, f"{counted(len(hit.rows), 'row')}, {counted(hit.reject_lines, 'reject')}") for hit in plan.found),
+    )
     _show("copy", ((copied.path.relative_to(store).as_posix(), copied.what) for copied in plan.copies))
-    _show("corrections", ((held.path.name, f"{len(held.rows)} rows") for held in plan.corrections))
+    _show("corrections", ((held.path.name, counted(len(held.rows), "row")) for held in plan.corrections))
     _show("run in MLflow", ((run.name, ", ".join(run.artifacts)) for run in tracks.runs))
     _show("version", ((version.address, _row_counts(version.split_of)) for version in tracks.versions))
     for address in tracks.copied:

@@ -1,8 +1,8 @@
 """Checks that several kinds of data share, and the definition of a check.
 
 A check is a Great Expectations expectation whose `meta` holds its texts: name, requirement, message of
-a fault (`{key}` is the row or class, `{value}` its value, `{rows}` the value as a number of
-rows), and remedy. A failed critical check stops the run; the others are reported.
+a fault (`{key}` is the row or class, `{value}` its value; `{rows}`, `{classes}`, `{labels}`, `{types}` and
+`{entities}` the value as a number of them), and remedy. A failed critical check stops the run; the others are reported.
 """
 
 from dataclasses import dataclass
@@ -233,7 +233,7 @@ def class_checks(recipe: Recipe) -> list[gxe.Expectation]:
             CheckText(
                 "classes",
                 "at least 2 classes",
-                "the snapshot has {value:.0f} class(es)",
+                "the snapshot has {classes}",
                 "add rows of another class; source.fields.label and source.label_map make the classes",
             ),
             low=2,

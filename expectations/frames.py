@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assay.corpus.example import Entity, Example, arrow_schema
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
 from assay.expectations import entity_faults as faults
 from assay.recipes.recipe import Recipe
@@ -115,7 +116,7 @@ def _describe(text: str, entities: Iterable[Entity]) -> str | None:
         return None
     words = text[max(entity.start, 0) : max(entity.end, 0)]
     words = words if len(words) <= _SNIPPET else words[: _SNIPPET - 1] + "…"
-    return f"{entity.label} {entity.start}:{entity.end} {words!r} in a text of {len(text)} characters"
+    return f"{entity.label} {entity.start}:{entity.end} {words!r} in a text of {counted(len(text), 'character')}"
 
 
 def _unknown_label(example: Example, allowed: Collection[str]) -> str | None:
@@ -129,4 +130,4 @@ def _length(text: str | None) -> int | None:
 def _blank(text: str | None) -> str | None:
     if text is None or text.strip():
         return None
-    return "empty" if not text else f"{len(text)} characters of white space"
+    return "empty" if not text else f"{counted(len(text), 'character')} of white space"

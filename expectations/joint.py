@@ -121,7 +121,7 @@ def entity_type_checks(recipe: Recipe) -> list[gxe.Expectation]:
             CheckText(
                 "any entities",
                 "at least 1 entity type",
-                "the snapshot has {value:.0f} entity types",
+                "the snapshot has {types} of entities",
                 "source.fields and source.entity name the fields; without entities leave tokens out of model.heads",
             ),
             low=1,
@@ -131,7 +131,7 @@ def entity_type_checks(recipe: Recipe) -> list[gxe.Expectation]:
             CheckText(
                 "entities of a type",
                 f"at least {least} (validation.min_class_rows)",
-                "type {key} has {value:.0f} entities",
+                "type {key} has {entities}",
                 "add some, or expect little of this type",
                 "warning",
             ),

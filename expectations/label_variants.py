@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from assay.corpus.documents.values import folded
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.validation_report import CheckResult
 
@@ -24,7 +25,7 @@ def label_variant_checks(snapshot: Snapshot) -> list[CheckResult]:
             name=NAME,
             severity="warning",
             passed=False,
-            measured=f"{len(classes) + len(types)} labels with variants",
+            measured=f"{counted(len(classes) + len(types), 'label')} with variants",
             required="labels that differ by more than white space and case (source.fold_labels)",
             why="; ".join(parts),
         )

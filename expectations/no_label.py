@@ -1,5 +1,6 @@
 """The rows that were left out since their class means none."""
 
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.validation_report import CheckResult
 from assay.recipes.recipe import Recipe
@@ -18,9 +19,9 @@ def no_label_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
             name=NAME,
             severity="info",
             passed=False,
-            measured=f"{count:,} rows",
+            measured=counted(count, "row"),
             required="none",
-            why=f"{count:,} rows have no label (one of {values}, source.no_label) and are left out; assay labels "
+            why=f"{counted(count, 'row')} without a label (one of {values}, source.no_label) left out; assay labels "
             "suggest says which of them to label next",
             invalid_count=count,
         )

@@ -8,6 +8,7 @@ import re
 import statistics
 from collections.abc import Iterator, Sequence
 
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.validation_report import CheckResult, Severity
 from assay.recipes.recipe import Recipe
@@ -42,7 +43,8 @@ def _label_check(texts: Sequence[str], labels: Sequence[str], recipe: Recipe) ->
         return None
     key = "source.parse.label" if recipe.source.format == "parse" else "source.fields.label"
     name = recipe.source.parse.label if recipe.source.format == "parse" else recipe.source.fields.label
-    what = f"{key} ({name!r}) holds {classes:,} classes in {len(labels):,} rows, such as {labels[0]!r:.60}"
+    counts = f"{counted(classes, 'class', 'classes')} in {counted(len(labels), 'row')}"
+    what = f"{key} ({name!r}) holds {counts}, such as {labels[0]!r:.60}"
     is_text = statistics.fmean(len(label.split()) for label in labels) >= LONG_LABEL
     if is_text and len(set(texts)) <= MOST_CLASSES * len(texts):
         why = f"{what}, and the text repeats, such as {texts[0]!r:.60}: text and label seem to be swapped; swap them"

@@ -28,7 +28,7 @@ def row_label_totals(recipe: Recipe) -> list[gxe.Expectation]:
             CheckText(
                 "row labels",
                 "at least 1 label",
-                "the snapshot has {value:.0f} labels",
+                "the snapshot has {labels}",
                 "source.fields.labels names the field; without labels leave them out of model.heads",
             ),
             low=1,

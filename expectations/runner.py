@@ -20,10 +20,13 @@ from great_expectations.data_context.types.base import (
 )
 from great_expectations.expectations.metadata_types import FailureSeverity
 
+from assay.corpus.plural import counted
 from assay.expectations.validation_report import MAX_IDS, CheckResult, describe_ids, shown
 
 _SITE = "docs"
 _LONGEST_VALUE = 160
+# In the texts of checks, `{rows}` is a number of rows.
+_COUNTED = {"row": "rows", "class": "classes", "label": "labels", "type": "types", "entity": "entities"}
 _IDS_IN_LINE = 5
 
 
@@ -134,7 +137,7 @@ class FrameChecks:
     def results(self, noun: str = "row") -> list[CheckResult]:
         """Return one result per check; the measurement is the number of invalid rows."""
         return [
-            check_result(expectation, findings, f"{findings.count} of {count(self._rows, noun)}", *_named(findings))
+            check_result(expectation, findings, f"{findings.count} of {counted(self._rows, noun)}", *_named(findings))
             for expectation, findings in self.findings()
         ]
 
@@ -158,11 +161,6 @@ def check_result(
     )
 
 
-def count(number: float, noun: str) -> str:
-    """Return a count with its noun in singular or plural."""
-    return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
-
-
 def _named(findings: Findings) -> tuple[list[str], int]:
     return [key for key, _ in findings.examples], findings.count
 
@@ -171,15 +169,16 @@ def _why(meta: dict[str, str], findings: Findings, invalid_ids: list[str], inval
     if findings.raised:
         return f"check {meta['name']!r} could not run ({findings.raised}): a defect of Assay, please report it"
     key, value = findings.examples[0]
-    values = {"value": value[:_LONGEST_VALUE]} if isinstance(value, str) else {"value": value, "rows": _rows_of(value)}
+    values = {"value": value[:_LONGEST_VALUE]} if isinstance(value, str) else {"value": value, **_counts(value)}
     fault = meta["fault"].format(key=shown(key), **values)
     more = invalid_count > 1 or (invalid_ids and shown(invalid_ids[0]) not in fault)
     total = f" ({invalid_count} in all: {describe_ids(invalid_ids[:_IDS_IN_LINE], invalid_count)})" if more else ""
     return f"{fault}, needs {meta['required']}: {meta['remedy']}{total}"
 
 
-def _rows_of(value: float | None) -> str:
-    return "" if value is None else count(value, "row")
+def _counts(value: float | None) -> dict[str, str]:
+    """Return a value as a number of everything that checks count."""
+    return {several: "" if value is None else counted(value, one, several) for one, several in _COUNTED.items()}
 
 
 def _error_of(result: Any) -> str | None:

@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.markdown import row
+from assay.corpus.plural import counted
 from assay.corpus.storage.completion_manifest import read_manifest
 
 Severity = Literal["critical", "warning", "info"]
@@ -73,12 +74,12 @@ class ValidationReport(BaseModel):
         if not self.critical_failed:
             return None
         first, *others = self.critical_failed
-        more = f"; {_count(len(others), 'more critical check')} failed: " if others else ""
+        more = f"; {counted(len(others), 'more critical check')} failed: " if others else ""
         return f"validation: {first.why}{more}{', '.join(check.name for check in others)}"
 
     def markdown(self) -> str:
         """Return a Markdown table of all checks, failed checks first."""
-        lines = [f"{self.rows} rows of {self.kind}, snapshot `{self.snapshot[:12]}`", ""]
+        lines = [f"{counted(self.rows, 'row')} of {self.kind}, snapshot `{self.snapshot[:12]}`", ""]
         lines += ["| check | severity | result | measured | required | why |", "|---|---|---|---|---|---|"]
         for check in sorted(self.checks, key=lambda check: check.passed):
             cells = (check.name, check.severity, _outcome(check), check.measured, check.required)
@@ -104,7 +105,3 @@ def _outcome(check: CheckResult) -> str:
     if check.passed:
         return "passed"
     return "failed" if check.severity == "critical" else "noted"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -10,6 +10,7 @@ from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Correction, Overlay, corrected, extend_overlay, overlay_path
+from assay.corpus.plural import counted
 from assay.corpus.returned_labels import ReturnedLabels, match_rows, read_documents, tool_of
 from assay.corpus.returned_parts import ReadingRules
 from assay.corpus.returned_remedies import correction_remedy
@@ -117,10 +118,8 @@ def _check_useful(returned: ReturnedLabels, path: str) -> None:
     """
     if returned.rejected and not (returned.corrections or returned.undecided or returned.older):
         row_id, reason = returned.rejected[0]
-        number = len(returned.rejected)
-        raise AssayError(
-            f"{path}: none of its {number:,} rows can be used; {row_id}: {reason}; {correction_remedy(reason)}"
-        )
+        unusable = f"{counted(len(returned.rejected), 'row')}, none of which can be used"
+        raise AssayError(f"{path}: {unusable}; {row_id}: {reason}; {correction_remedy(reason)}")
 
 
 def _rules(

@@ -18,6 +18,7 @@ from assay.corpus.documents.reject_reasons import RejectReason, count_reasons
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
+from assay.corpus.plural import counted
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import find_files
 from assay.corpus.sources.folders import is_brat
@@ -335,7 +336,7 @@ def _too_many_rejects(sample: Sample, rows: Sequence[Example], rejects: Sequence
     [reason] = _reasons(sample, rejects, most=1)
     count = len(rejects) + len(sample.invalid)
     return (
-        f"{count} of {len(rows) + count} rows of the sample cannot be read, most often ({reason.count}): "
+        f"{count} of {counted(len(rows) + count, 'row')} of the sample cannot be read, most often ({reason.count}): "
         f"{reason.example}; {reason.remedy}"
     )
 

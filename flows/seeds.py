@@ -8,6 +8,7 @@ from prefect import flow, unmapped
 from pydantic import BaseModel
 
 from assay.corpus.errors import AssayError
+from assay.corpus.plural import counted
 from assay.flows.runners import runner_from_environment, task_resources_from_environment
 from assay.recipes.recipe import Recipe
 from assay.recipes.training_section import Tuning
@@ -74,7 +75,7 @@ def train_across_seeds(recipe: Recipe, seeds: Sequence[int], store: Path = Path(
             for number, future in enumerate(futures, start=1):
                 progress.show(f"seed {number} of {len(plans)}", (number - 1) / len(plans))
                 trials.append(future.result())
-            progress.conclude(f"{len(trials)} seeds")
+            progress.conclude(counted(len(trials), "seed"))
     scores = {}
     for trial in trials:
         if trial.score is None:

@@ -21,6 +21,7 @@ from assay.corpus.documents.reject_reasons import frequent_reasons
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import SLICE_PREFIX
 from assay.corpus.overlay import Overlay, overlay_path, read_overlay
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import REJECTS, Snapshot, SnapshotManifest, SnapshotWriter
 from assay.corpus.sources.mongo import read_encoded
 from assay.corpus.sources.parallel_reader import read_chunks
@@ -77,10 +78,10 @@ def _summary(manifest: SnapshotManifest) -> str:
 
 
 def _counted(counts: Counts) -> str:
-    rows = f"{counts.rows:,} rows" + (f", {counts.rejects:,} rejected" if counts.rejects else "")
+    rows = counted(counts.rows, "row") + (f", {counts.rejects:,} rejected" if counts.rejects else "")
     filtered = f", {counts.filtered:,} filtered out" if counts.filtered else ""
     filtered += f" ({counts.no_label:,} without a label)" if counts.no_label else ""
-    return rows if counts.rows == counts.documents else f"{rows} of {counts.documents:,} documents{filtered}"
+    return rows if counts.rows == counts.documents else f"{rows} of {counted(counts.documents, 'document')}{filtered}"
 
 
 def read_rows(recipe: Recipe, folder: Path, description: dict[str, Any], overlay: Overlay) -> SnapshotManifest:
@@ -177,7 +178,7 @@ def refusal(manifest: SnapshotManifest, recipe: Recipe, rejects: Path) -> str | 
     cause = _diagnosis(recipe, columns=not too_many) if suspicious else None
     if not too_many:
         return cause
-    refused = f"{counts.rejects:,} of {counts.rows + counts.rejects:,} rows of {name} were rejected"
+    refused = f"{counts.rejects:,} of {counted(counts.rows + counts.rejects, 'row')} of {name} were rejected"
     if cause is not None and not counts.rows:
         return f"{cause} ({refused})"
     reasons = "; ".join(

@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.errors import AssayError
 from assay.corpus.overlay import Overlay, overlay_path, read_overlay, write_overlay
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import MANIFEST, Snapshot, SnapshotManifest
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.registry.lineage.version_lineage import Lineage
@@ -36,7 +37,7 @@ def find_snapshot(run: Run, lineage: Lineage, store: Path) -> ArtifactRef[Snapsh
     manifest = lineage.snapshot
     for path in (_from_mlflow(run, lineage), _from_store(store, manifest)):
         if path is not None:
-            current_step().conclude(f"{manifest.counts.rows:,} rows of {lineage.version.address}")
+            current_step().conclude(f"{counted(manifest.counts.rows, 'row')} of {lineage.version.address}")
             Snapshot(path, manifest).verify()
             return ArtifactRef[Snapshot](path=path, digest=manifest.digest)
     return _from_source(run, lineage, store)

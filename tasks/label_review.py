@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.errors import first_line
 from assay.corpus.overlay import overlay_path, read_overlay
+from assay.corpus.plural import counted
 from assay.corpus.sources.extended_json import MongoFilter
 from assay.evaluation.drift.embedding import Embedder
 from assay.evaluation.drift.reservoir import reservoir_sample
@@ -74,7 +75,7 @@ def find_label_issues(
             names=version.names,
         )
         report = _with_file(report, output, task_format)
-        current_step().conclude(f"{report.found:,} of {report.rows:,} rows")
+        current_step().conclude(f"{report.found:,} of {counted(report.rows, 'row')}")
         page = mlflow_page(tracking_uri, f"models/{version.champion.name}/versions/{version.champion.number}")
         show_issues(report, page)
     return report
@@ -112,7 +113,7 @@ def suggest_rows(
     with open_version(model, tracking_uri, store) as version:
         recipe, engine = version.champion.recipe, version.engine
         new = read_unlabelled(source, filter_, recipe, version.labelled(store))
-        current_step().show(f"predicting {len(new):,} rows")
+        current_step().show(f"predicting {counted(len(new), 'row')}")
         predicted = list(predict_held_out(engine, new))
         uncertainty = np.array([row_uncertainty(row) for row in predicted])
         vectors = Embedder(version.bundle, engine).embed([row_of(row, engine.manifest.pair) for row in new])
@@ -151,8 +152,8 @@ def push(report: LabelTaskReport, server: AnnotationServer) -> LabelTaskReport:
     if not report.tasks:
         return report
     address = push_tasks(server, report.tasks, report.names, report.model)
-    current_step().conclude(f"{len(report.tasks):,} tasks in {address}")
-    show_link("label-tasks", address, server.project, f"{len(report.tasks):,} tasks of {report.model}")
+    current_step().conclude(f"{counted(len(report.tasks), 'task')} in {address}")
+    show_link("label-tasks", address, server.project, f"{counted(len(report.tasks), 'task')} of {report.model}")
     return report.model_copy(update={"pushed": address})
 
 

@@ -7,6 +7,7 @@ from mlflow.entities import Metric
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from assay.corpus.plural import counted
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.drift.drift_report import DriftReport, write_report
 from assay.evaluation.drift.embedding import Embedder
@@ -52,7 +53,7 @@ def compare_window(champion: Champion, reference: ArtifactRef[Reference], window
         **counts.model_dump(),
     )
     report = write_report(report, expected, observed, store.resolve() / "monitoring" / champion.name)
-    current_step().conclude(f"{report.rows:,} rows with {report.reference_rows:,} of the snapshot")
+    current_step().conclude(f"{counted(report.rows, 'row')} with {report.reference_rows:,} of the snapshot")
     return report
 
 

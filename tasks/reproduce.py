@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.entity import Entity
 from assay.corpus.markdown import cell, row
+from assay.corpus.plural import counted
 from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import ledger_path
 from assay.corpus.storage.artifact_ref import ArtifactRef
@@ -171,7 +172,7 @@ def reproduction_markdown(reproduction: Reproduction) -> str:
     """Return the comparison as a heading and two tables."""
     lines = [f"# {cell(_headline(reproduction))}", "", "| result | then | now | |", "|---|---|---|---|"]
     lines += [row(*match.cells) for match in reproduction.matches]
-    lines += ["", f"Trained again in {reproduction.steps:,} steps."]
+    lines += ["", f"Trained again in {counted(reproduction.steps, 'step')}."]
     if reproduction.environment:
         lines += ["", "| environment | then | now |", "|---|---|---|"]
         lines += [row(*change.cells) for change in reproduction.environment]

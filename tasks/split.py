@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.errors import DataError
 from assay.corpus.markdown import cell
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SPLIT_NAMES, SplitName, Splits
 from assay.corpus.splitting.assignment import Assignment, DocumentIds, SplittingRows, assign, read_rows
@@ -200,5 +201,5 @@ def _label_lines(rows: SplittingRows, assignment: Assignment) -> list[str]:
         shares = " | ".join(f"{count / max(1, totals[number]):.1%}" for count in counts[:, number])
         lines.append(f"| {head} | {cell(name)} | {totals[number]:,} | {shares} |")
     if len(named) > LABELS_SHOWN:
-        lines += ["", f"{len(named) - LABELS_SHOWN} more labels are not shown."]
+        lines += ["", f"{counted(len(named) - LABELS_SHOWN, 'more label')} not shown."]
     return lines

@@ -11,6 +11,7 @@ from mlflow.entities import Metric, RunTag
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
@@ -98,7 +99,7 @@ def _summary(history: Mapping[str, Any]) -> str:
     epochs = history["epochs"]
     kept = [epoch for epoch in epochs if epoch["epoch"] == history["kept_epoch"]]
     if not kept:
-        return f"{len(epochs)} epochs"
+        return counted(len(epochs), "epoch")
     return f"score {kept[0]['score']:.3f} on validation rows, epoch {kept[0]['epoch']:g} of {len(epochs)}"
 
 

@@ -10,6 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.errors import AssayError, DataError
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.tag_check import NAME, tag_check, tokenizer_inputs, unmeasured
@@ -47,7 +48,7 @@ def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Validatio
         from assay.expectations.snapshot_check import check_snapshot
 
         rows = snapshot.load()
-        current_step().show(f"checking {len(rows):,} rows")
+        current_step().show(f"checking {counted(len(rows), 'row')}")
         report = check_snapshot(rows, run.recipe, folder / DOCS)
         if not report.critical_failed and (tags := _check_tags(run, rows)) is not None:
             check, metrics = tags

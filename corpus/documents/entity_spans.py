@@ -9,6 +9,7 @@ from assay.corpus.documents.fields import EntityFields
 from assay.corpus.documents.offset_units import to_characters
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path, is_missing, plain_text, whole_number
 from assay.corpus.example import Entity
+from assay.corpus.plural import counted
 from assay.corpus.scripts import KINDS, ZERO_WIDTH_JOINER, Kind, after_joiners, base_kind, is_invisible
 
 Occurrences = Literal["all", "first"]
@@ -153,8 +154,11 @@ def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields
     end += fields.end_inclusive
     if fields.offset_unit != "characters":
         start, end = (to_characters(text, offset, fields.offset_unit) for offset in (start, end))
+    if start >= end:
+        fault = "entity is empty" if start == end else "entity ends before it begins"
+        raise UnreadableError(fault, f"{start}:{end}")
     if not 0 <= start < end <= len(text):
-        raise UnreadableError("entity lies outside the text", f"{start}:{end} in {len(text)} characters")
+        raise UnreadableError("entity lies outside the text", f"{start}:{end} in {counted(len(text), 'character')}")
     name = get_path(item, fields.name)
     if not is_missing(name) and text[start:end] != name and _composed(text[start:end]) != _composed(name):
         raise UnreadableError("entity differs from the text", f"{name!r} against {text[start:end]!r} at {start}:{end}")

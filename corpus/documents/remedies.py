@@ -78,6 +78,10 @@ _REMEDIES = (
     (r"entity has several types", "keep one type per entity at the source"),
     (r"entity is not in the text", "correct the name at the source, or set source.entity.ignore_case: true"),
     (r"entity stands only inside a longer word", "give offsets, or the whole word as the name, at the source"),
+    (
+        r"entity is empty|entity ends before it begins",
+        "correct its start and end at the source; if the end names the last character, set source.entity.end_inclusive",
+    ),
     (r"entity covers white space alone", "drop the entity at the source, or correct its offsets"),
     (
         r"entity lies outside the text|entity differs from the text",
@@ -132,7 +136,10 @@ _REMEDIES = (
     (r".* holds a NUL character|.* is not valid Unicode", "save the source again as UTF-8 without NUL"),
     (r".* is not JSON", "write the column as JSON at the source, or name other fields in source.fields"),
     (r"not valid JSON|not a JSON object", "write one JSON object per line at the source"),
-    (r"not valid extended JSON", "export the collection again with mongoexport"),
+    (
+        r"not valid extended JSON",
+        'write the value as mongoexport does, such as {"$oid": "65937b80a1b2c3d4e5f60000"}, or export it again',
+    ),
     (
         r"a quotation mark is not closed|text follows a closing quotation mark",
         'close the quotation mark, write "" for one inside a quoted cell, or set source.file.quotes: false if they '

@@ -10,6 +10,7 @@ from assay.corpus.documents.tag_schemes import TagDecoder
 from assay.corpus.documents.values import UnreadableError, get_path, plain_text
 from assay.corpus.documents.written_lists import list_of, written_list
 from assay.corpus.example import Entity
+from assay.corpus.plural import counted
 
 # Values of a field of spacing that say whether a space follows a word: booleans, and the words of CoNLL-U.
 _SPACES = {True: " ", False: "", "Yes": " ", "_": " ", "SpaceAfter=Yes": " ", "No": "", "SpaceAfter=No": ""}
@@ -46,7 +47,8 @@ class TaggedWords:
         tags = list_of(tags, fields.tags)
         if len(tags) != len(tokens):
             raise UnreadableError(
-                f"{fields.tags} do not match {fields.tokens}", f"{len(tags)} tags, {len(tokens)} tokens"
+                f"{fields.tags} do not match {fields.tokens}",
+                f"{counted(len(tags), 'tag')}, {counted(len(tokens), 'token')}",
             )
         return text, self._decoder.entities(text, tokens, starts, tags)
 
@@ -65,7 +67,8 @@ class TaggedWords:
     def _spaced(self, tokens: Sequence[str], spaces: Sequence[Any], name: str) -> tuple[str, Iterable[int]]:
         if len(spaces) != len(tokens):
             raise UnreadableError(
-                f"{name} does not match {self._fields.tokens}", f"{len(spaces)} spaces, {len(tokens)} tokens"
+                f"{name} does not match {self._fields.tokens}",
+                f"{counted(len(spaces), 'space')}, {counted(len(tokens), 'token')}",
             )
         gaps = [_space(space, name) for space in spaces]
         parts = [token + gap for token, gap in zip(tokens, gaps, strict=True)]

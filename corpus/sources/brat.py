@@ -11,6 +11,7 @@ from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.documents.values import UnreadableError
 from assay.corpus.errors import AssayError
+from assay.corpus.plural import counted
 from assay.corpus.sources.lines import NumberedRow
 from assay.corpus.sources.text_stream import open_stream
 
@@ -65,9 +66,9 @@ def brat_notes(folder: Path) -> tuple[str, ...]:
     for path in paths:
         with open_stream(path) as file:
             counts.update(OTHER[mark] for line in file if (mark := chr(line[0])) in OTHER)
-    documents = f"{len(paths)} document{'s' if len(paths) != 1 else ''}"
+    documents = counted(len(paths), "document")
     if others := len({path.stem for path in folder.glob("*.txt")} - {path.stem for path in paths}):
-        documents += f", {others} text{'s' if others != 1 else ''} without annotations left out"
+        documents += f", {counted(others, 'text')} without annotations left out"
     unread = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
     return (documents, f"not read: {unread}") if unread else (documents,)
 

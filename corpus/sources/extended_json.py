@@ -3,6 +3,7 @@
 Dates need no pymongo, so that recipes can be checked without it; other values import it on use.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +32,8 @@ VALUES = frozenset(
         "$uuid",
     }
 )
+
+OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 
 def from_extended(value: Any) -> Any:
@@ -88,6 +91,10 @@ def _is_value(mapping: Mapping[str, Any]) -> bool:
     return len(names) == 1 and names <= VALUES
 
 
+def _is_object_id(text: Any) -> bool:
+    return isinstance(text, str) and OBJECT_ID.fullmatch(text) is not None
+
+
 def _time(value: date) -> datetime:
     """Return a time in UTC with milliseconds.
 
@@ -109,6 +116,8 @@ def _read(value: dict[str, Any]) -> Any:
             return _time(datetime.fromisoformat(date_text))
         except ValueError as error:
             raise ValueError(f"{value!r:.200} is not a time in ISO 8601: {error}") from error
+    if "$oid" in value and not _is_object_id(value["$oid"]):
+        raise ValueError(f"{value!r:.200} is not an ObjectId, which has 24 hexadecimal digits in quotes")
     try:
         from bson import json_util
     except ImportError:

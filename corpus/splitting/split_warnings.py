@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.corpus.example import LABEL_KINDS, Head
+from assay.corpus.plural import counted
 from assay.corpus.splits import SPLIT_NAMES
 from assay.corpus.splitting.assignment import BESIDE_TEST, BESIDE_VALIDATION, JOINS, Assignment, SplittingRows
 from assay.corpus.splitting.split_settings import Split
@@ -46,7 +47,7 @@ def _shares(split: Split, rows: SplittingRows, assignment: Assignment) -> list[s
     if (np.abs(counts - wanted) <= np.maximum(FAR * wanted, ROUNDING)).all():
         return []
     largest = int(np.bincount(rows.clusters).max())
-    causes = [f"the largest cluster of duplicates and groups, which stays whole, has {largest:,} rows"]
+    causes = [f"the largest cluster of duplicates and groups, which stays whole, has {counted(largest, 'row')}"]
     causes += ["rows keep the split of earlier runs (split.remember)"] if assignment.remembered else []
     return [
         f"{', '.join(SPLIT_NAMES)} have {_percent(counts)} of the rows, and the recipe asks for {_percent(wanted)}: "
@@ -103,7 +104,7 @@ def _shown(names: Iterable[str]) -> str:
 def _held_out(counts: NDArray[np.int64]) -> str:
     """Return the rows of validation and test in a few words."""
     of_split = [(counts[split], SPLIT_NAMES[split]) for split in (VALIDATION, TEST) if counts[split]]
-    return ", ".join(f"{count:,} {name} row{'' if count == 1 else 's'}" for count, name in of_split)
+    return ", ".join(counted(count, f"{name} row") for count, name in of_split)
 
 
 def _excluded(name: str, assignment: Assignment) -> list[str]:

@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 
 from assay.corpus.documents.values import folded
+from assay.corpus.plural import counted
 from assay.recipes.proposal.field_profile import FieldProfile
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.label_cells import combines, separator_of
@@ -53,7 +54,7 @@ def _check_missing(profile: FieldProfile) -> None:
             argument(f"source.no_label={json.dumps(values, ensure_ascii=False)}") for values in (found, empty)
         )
         raise AmbiguousError(
-            f"{rows} rows have {' or '.join(found)} in {profile.name}: is that a class, or no class? Add "
+            f"{counted(rows, 'row')} with {' or '.join(found)} in {profile.name}: is that a class, or no class? Add "
             f"--set {leave_out} to leave these rows out, or --set {keep} if it is a class"
         )
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from assay.corpus.documents.annotators.recognised import ANNOTATIONS, NAMES
+from assay.corpus.plural import counted
 from assay.recipes.proposal.field_content import content
 from assay.recipes.proposal.field_roles import is_class
 from assay.recipes.proposal.layout_parts import DocumentLayout
@@ -16,7 +17,7 @@ SHOWN = 5
 def summary_lines(proposal: Proposal, documents: int, *, whole: bool) -> Iterator[str]:
     """Yield what the sample is: documents, rows, splits, classes and entity types."""
     facts = proposal.facts
-    yield f"{'all' if whole else 'a sample of'} {documents:,} documents: {facts.rows:,} rows"
+    yield f"{'all' if whole else 'a sample of'} {counted(documents, 'document')}: {counted(facts.rows, 'row')}"
     if proposal.is_small:
         yield f"so few rows are enough to try a recipe out, but not to test a model: add rows, to {ENOUGH_ROWS} or more"
     if proposal.layout.format.is_of_tool:

@@ -68,7 +68,7 @@ def test_print_report_counts_documents_and_rows(monkeypatch: pytest.MonkeyPatch)
     assert documents.startswith("1,200: 1,100 used, 90 filtered out, 10 rejected - 10 rows rejected: row 7: text is")
     rows = fact(lines, "rows")
     assert rows.startswith("1,100: 1,000 train, 90 test, 10 left out (duplicate of a test row)")
-    assert "1,234 have the text of another row and other labels" in rows
+    assert "1,234 with the text of another row and other labels" in rows
     assert "12.5% repeat an earlier text" in rows
 
 

@@ -135,7 +135,7 @@ def test_apply_counts_the_decisions_and_lists_the_first_rejected_ones(
     assert call(monkeypatch, *apply) == 0
     lines = capsys.readouterr().out.splitlines()
     split = Splits.load(corrected.splits).split_of[first["id"]]
-    assert lines[0] == f"1 rows corrected (1 {split}), 1 confirmed, 0 added, 1 undecided, 7 rejected"
+    assert lines[0] == f"1 row corrected (1 {split}), 1 confirmed, 0 added, 1 undecided, 7 rejected"
     assert [line for line in lines if line.startswith("gone-")] == [f"gone-{number}" for number in range(5)]
     assert "there is no such row" in lines[2]
     assert lines[-2:] == ["and 2 more: --json lists them all", f"the next assay run {corrected.recipe} reads them"]
@@ -146,7 +146,7 @@ def test_apply_counts_the_decisions_and_lists_the_first_rejected_ones(
     assert call(monkeypatch, *apply) == 0
     assert capsys.readouterr().out.splitlines() == [
         "0 rows corrected, 0 confirmed, 0 added, 0 undecided, 0 rejected",
-        "1 decisions are older than those known about their rows, and were left out",
+        "1 decision left out: others about the same rows are newer",
     ]
 
 
@@ -173,10 +173,10 @@ def test_apply_accepts_a_new_class_only_if_told_so(
     apply = ("labels", "apply", table, corrected.recipe, "--store", corrected.store)
     assert call(monkeypatch, *apply) == 1
     said = capsys.readouterr().err
-    assert f"none of its 1 rows can be used; {row['id']}: " in said
+    assert f"1 row, none of which can be used; {row['id']}: " in said
     assert "mixed" in said
     assert call(monkeypatch, *apply, "--new-labels") == 0
-    assert capsys.readouterr().out.startswith("1 rows corrected (1 ")
+    assert capsys.readouterr().out.startswith("1 row corrected (1 ")
 
 
 def test_apply_reads_a_table_in_the_encoding_and_with_the_separator_that_are_named(

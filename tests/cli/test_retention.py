@@ -97,7 +97,7 @@ def test_erase_shows_what_holds_the_rows_and_erases_them_with_yes(
     words = ("erase", "7", "12#two", "--store", store)
     assert call(monkeypatch, *words) == 0
     shown = capsys.readouterr().out
-    assert "3 rows, 1 rejects" in shown
+    assert "3 rows, 1 reject" in shown
     assert shown.endswith("nothing was changed; add --yes to apply it\n")
     assert call(monkeypatch, *words, "--json") == 0
     report = json.loads(capsys.readouterr().out)
@@ -110,10 +110,7 @@ def test_erase_shows_what_holds_the_rows_and_erases_them_with_yes(
     assert call(monkeypatch, *words, "--json") == 0
     assert json.loads(capsys.readouterr().out)["plan"]["found"] == []
     assert call(monkeypatch, "erase", "8", "--yes", "--store", store) == 0
-    assert (
-        "erased from 1 snapshots and their results, 0 copies and 0 runs in MLflow, and 2 keys"
-        in capsys.readouterr().out
-    )
+    assert "erased from 1 snapshot with results, 0 copies and 0 runs in MLflow, and 2 keys" in capsys.readouterr().out
 
 
 def test_erase_names_the_versions_that_have_learned_from_the_rows(

@@ -159,7 +159,7 @@ def test_check_snapshot_is_independent_of_the_division_into_frames(
     [
         (lambda rows: rows[:3], "rows", "the snapshot has 3 rows, needs at least 4 rows (validation.min_rows)"),
         (lambda rows: [], "rows", "the snapshot has 0 rows"),
-        (lambda rows: rows[::2], "classes", "the snapshot has 1 class(es), needs at least 2 classes"),
+        (lambda rows: rows[::2], "classes", "the snapshot has 1 class, needs at least 2 classes"),
         (
             lambda rows: [replace(row, id="x") if index < 3 else row for index, row in enumerate(rows)],
             "unique ids",

@@ -110,7 +110,7 @@ def test_check_data_counts_rows_without_a_label(tmp_path: Path) -> None:
     assert report.counts is not None
     assert (report.counts.no_label, report.counts.rows) == (3, 57)
     [check] = [check for check in report.checks if check.name == "rows without a label"]
-    assert check.why.startswith("3 rows have no label (one of '-1', '', source.no_label) and are left out")
+    assert check.why.startswith("3 rows without a label (one of '-1', '', source.no_label) left out")
 
 
 def test_check_data_names_what_to_do_where_no_row_has_a_label(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_read_tokens_and_tags() -> None:
 @pytest.mark.parametrize(
     ("tokens", "tags", "reason_text"),
     [
-        (["a"], ["O", "O"], "tags do not match tokens: 2 tags, 1 tokens"),
+        (["a"], ["O", "O"], "tags do not match tokens: 2 tags, 1 token"),
         (["a", ""], ["O", "O"], "token is empty"),
         (["a", None], ["O", "O"], "token is null"),
         (["a"], ["Q"], "tag has no prefix: Q"),

@@ -63,6 +63,8 @@ def test_correction_remedy_is_specific_for_each_reason_of_what_returns(kind: str
     [
         ("entity.start is not a whole number: 0.5", "source.entity.start"),
         ("entity lies outside the text: 0:9 in 3 characters", "end_inclusive"),
+        ("entity is empty: 0:0", "correct its start and end"),
+        ("entity ends before it begins: 5:2", "correct its start and end"),
         ("_id is missing", "source.fields.id"),
         ("headline is null", "source.fields"),
         ("a quotation mark is not closed: it opens in line 3", "source.file.quotes: false"),

@@ -41,7 +41,7 @@ def test_tagged_words_takes_the_spacing_of_the_source(spaces: list[Any]) -> None
 @pytest.mark.parametrize(
     ("spaces", "reason"),
     [
-        ([True], "spaces does not match tokens: 1 spaces, 4 tokens"),
+        ([True], "spaces does not match tokens: 1 space, 4 tokens"),
         (["x"] * 4, "spaces holds no spacing: x"),
         (None, "spaces is null"),
     ],

@@ -76,5 +76,5 @@ def test_read_files_rejects_values_that_are_no_extended_json(tmp_path: Path) -> 
     invalid, row = documents(path)
 
     assert isinstance(invalid, InvalidRow)
-    assert invalid.reason.startswith("not valid extended JSON: {'$oid': 'zz'} is not extended JSON: ")
+    assert invalid.reason.startswith("not valid extended JSON: {'$oid': 'zz'} is not an ObjectId")
     assert row == {"cost": "5 $", "a": {"$b": 1, "$oid": 2}}

@@ -25,7 +25,7 @@ def test_check_class_asks_what_a_missing_value_means(value: str) -> None:
     with pytest.raises(AmbiguousError) as error:
         check_class(asked, Choices())
     assert str(error.value) == (
-        f"40 rows have {value} in label: is that a class, or no class? Add --set 'source.no_label=[\"{value}\"]' to "
+        f"40 rows with {value} in label: is that a class, or no class? Add --set 'source.no_label=[\"{value}\"]' to "
         "leave these rows out, or --set 'source.no_label=[]' if it is a class"
     )
     check_class(asked, Choices(settings={"no_label": []}))
@@ -54,7 +54,7 @@ def test_check_class_asks_whether_cells_hold_several_labels(separator: str) -> N
 
 
 def test_check_class_asks_about_minus_one_beside_numbers_alone() -> None:
-    with pytest.raises(AmbiguousError, match=r"^40 rows have -1 in label"):
+    with pytest.raises(AmbiguousError, match=r"^40 rows with -1 in label"):
         check_class(profile(["0", "1", "-1"]), Choices())
     check_class(profile(["1", "-1"]), Choices())
     check_class(profile(["good", "bad", "-1"]), Choices())

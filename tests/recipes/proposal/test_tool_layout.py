@@ -251,7 +251,7 @@ def test_tool_layout_asks_what_a_class_means(tool: str) -> None:
     choices = Choices(labels=NONE, entities=NONE)
     for other in ("NA", "unlabelled"):
         documents = [document(row, other) for row in range(30)]
-        with pytest.raises(AmbiguousError, match=f"^10 rows have {other} in .*: is that a class, or no class"):
+        with pytest.raises(AmbiguousError, match=f"^10 rows with {other} in .*: is that a class, or no class"):
             find_layout(documents, choices)
         settled = find_layout(documents, replace(choices, settings={"no_label": [other]}))
         assert settled.format.no_label == [other]
