@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.conll_layout import DOCUMENT_LINE, UNKNOWN, recognise_conll
+from assay.corpus.sources.conll_layout import DOCUMENT_LINE, UNKNOWN, check_sentences, recognise_conll
 from assay.corpus.sources.conll_layout import SUFFIXES as CONLL_SUFFIXES
 from assay.corpus.sources.fasttext import PREFIX, check_blanks, is_fasttext
 from assay.corpus.sources.file_description import FileDescription, JsonLayout
@@ -110,12 +110,27 @@ def _describe_text(start: FileStart, settings: FileSettings) -> FileDescription:
     if isinstance(json_layout, JsonLayout):
         return FileDescription(kind="json", json_layout=json_layout, notes=_note(name, ".json"), **common)
     is_named_table = name.endswith(TABLE_SUFFIXES)
+    if "\n" not in text and "\r" in text and not is_named_table:
+        _check_line_ends(start, text.replace("\r", "\n"), settings)
     if settings.kind == "fasttext" or (settings.kind is None and not is_named_table and is_fasttext(text)):
         check_blanks(start.path, text)
         return FileDescription(kind="fasttext", notes=_note(name), **common)
     if described := _describe_conll(start, text, settings, common):
         return described
     return _describe_table(start, text, settings, common)
+
+
+def _check_line_ends(start: FileStart, text: str, settings: FileSettings) -> None:
+    """Refuse fastText and CoNLL with line ends of old Macs, which would be one line; tables have any.
+
+    Raises:
+        AssayError: the text is one of these with other line ends.
+    """
+    is_of_lines = settings.kind in ("fasttext", "conll") or plain_name(start.path).endswith(CONLL_SUFFIXES)
+    if is_of_lines or is_fasttext(text) or recognise_conll(start.path, text, settings, required=False):
+        raise AssayError(
+            f"{start.path} ends its lines with a carriage return alone, as old Macs do; save it with line ends of Unix"
+        )
 
 
 def _json_layout(text: str, settings: FileSettings, start: FileStart) -> JsonLayout | str | None:
@@ -147,6 +162,7 @@ def _describe_conll(
                 "the token, a tab and the tag, and a blank line after each sentence"
             )
         return None
+    check_sentences(start.path, text)
     if layout.attribute == UNKNOWN:
         attribute = tag_attribute(
             start.path, layout, settings.tag_attribute, packed=start.packed, encoding=common["encoding"]

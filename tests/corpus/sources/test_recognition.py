@@ -249,3 +249,34 @@ def test_describe_file_names_the_kind_of_fasttext_that_is_named_as_a_table(tmp_p
     ):
         describe(tmp_path, "a.csv", f"{line}\n".encode() * 20)
     assert describe(tmp_path, "a.csv", f"{line}\n".encode() * 20, kind="fasttext").startswith("fastText")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "__label__good A fine radio\r__label__bad A broken radio\r"),
+        ("a.conll", "Anna B-PER\rleft O\r\rOslo B-LOC\r"),
+        ("b.txt", "Anna B-PER\rleft O\r\rOslo B-LOC\r"),
+    ],
+)
+def test_line_ends_of_old_macs_are_refused_where_lines_are_rows(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_bytes(text.encode())
+
+    with pytest.raises(AssayError, match=r"ends its lines with a carriage return alone, .* line ends of Unix"):
+        describe_file(tmp_path / name)
+
+
+def test_a_table_may_have_line_ends_of_old_macs(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"text,label\rA fine radio,good\rA broken radio,bad\r")
+
+    assert str(describe_file(tmp_path / "a.csv")).startswith("CSV")
+
+
+def test_words_without_a_blank_line_are_refused_and_a_long_document_is_not(tmp_path: Path) -> None:
+    words = "Anna B-PER\nleft O\n" * 600
+    (tmp_path / "a.conll").write_text(words)
+    (tmp_path / "b.conll").write_text(f"{words}\nOslo B-LOC\n")
+
+    with pytest.raises(AssayError, match=r"no blank line in its first 1,200 lines, .*; write a blank line after each"):
+        describe_file(tmp_path / "a.conll")
+    assert describe_file(tmp_path / "b.conll").kind == "conll"
