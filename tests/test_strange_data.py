@@ -125,7 +125,7 @@ ASKS: dict[str, tuple[str | bytes, str]] = {
     "one-class.csv": (table(("text", "label"), lambda n: (text(n), "gut")), "add rows of another class"),
     "pairs.csv": (table(("text", "label"), lambda n: (text(n), n % 6), rows=12), "add rows, 3 for each class"),
     "fewer.csv": (table(("text", "label"), lambda n: (text(n), label(n)), rows=8), "add rows, 10 at least"),
-    "minus.csv": (table(("text", "label"), lambda n: (text(n), (0, 1, -1)[n % 3])), "40 rows have -1 in label"),
+    "minus.csv": (table(("text", "label"), lambda n: (text(n), (0, 1, -1)[n % 3])), "40 rows with -1 in label"),
     "ids.csv": (table(("nr", "text", "kind"), lambda n: (n // 4, text(n), label(n))), "--label nr or kind"),
     "urls.csv": (table(("url", "label"), lambda n: (f"https://x.org/{n}", label(n))), "--text FIELD"),
     "two-texts.csv": (table(("title", "body", "label"), lambda n: (text(n), text(n), label(n))), "--text"),
