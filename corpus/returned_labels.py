@@ -20,6 +20,7 @@ from assay.corpus.documents.annotators.decisions import (
     decided_row,
     is_table,
     is_untouched_task,
+    labels_digest_of,
     read_decision,
 )
 from assay.corpus.documents.annotators.doccano import is_doccano
@@ -206,8 +207,8 @@ class _Decision:
             return None
         text = plain_text(row.text, "text")
         parts = read_parts(row, text, values, tool, rules)
-        if parts is None:
-            return None
+        if parts is None or (tool in SILENT_TOOLS and labels_digest_of(values) == parts.digest):
+            return None  # as it was sent, whatever others have decided since
         dated = decided_at(values, rules.source.annotations)
         return cls(
             row_id=decided_row(values, rules.id_field),

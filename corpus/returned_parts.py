@@ -15,6 +15,7 @@ from assay.corpus.documents.values import MISSING, UnreadableError, get_path
 from assay.corpus.entity import Entity
 from assay.corpus.example import Example, Head
 from assay.corpus.overlay import Correction
+from assay.corpus.storage.digest import digest_json
 
 _PAIRS = ("data.text_pair", "fields.text_pair", "text_pair")  # where tasks of Assay keep the second text
 
@@ -35,6 +36,12 @@ class Parts(NamedTuple):
     def are_empty(self) -> bool:
         """Return whether nothing is labelled."""
         return not any(self)
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of what is labelled, by which a tool's document shows whether somebody has changed it."""
+        entities = [[entity.start, entity.end, entity.label] for entity in self.entities or ()]
+        return digest_json([self.label, self.labels or (), entities])[:16]
 
     def unlike(self, others: "Parts") -> "Parts":
         """Return the parts that differ from others."""

@@ -2,7 +2,7 @@
 
 A proposal must not come back as a person's decision where nobody has looked. Label Studio, Prodigy and Argilla keep
 proposals apart from what was submitted. A table has empty columns for the decision. doccano cannot tell the two apart,
-so its documents hold the present labels, and the proposal stands beside them.
+so its documents hold the present labels and their digest, and the proposal stands beside them.
 """
 
 import csv
@@ -15,10 +15,18 @@ from xml.sax.saxutils import quoteattr
 
 from pydantic import BaseModel, ConfigDict
 
-from assay.corpus.documents.annotators.decisions import NEW_ENTITIES, NEW_LABEL, NEW_LABELS, PROPOSAL, ROW_ID
+from assay.corpus.documents.annotators.decisions import (
+    LABELS_DIGEST,
+    NEW_ENTITIES,
+    NEW_LABEL,
+    NEW_LABELS,
+    PROPOSAL,
+    ROW_ID,
+)
 from assay.corpus.documents.offset_units import from_characters
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
+from assay.corpus.returned_parts import Parts
 from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.labels.label_issue import LabelTask, described
 
@@ -104,7 +112,15 @@ def doccano_document(task: LabelTask) -> Record:
         labels: Record = {LABEL: classes}
     else:
         labels = {"entities": spans, "cats": classes} if has_classes else {LABEL: spans}
-    return {"text": task.text, **labels, **_pair(task), **_facts(task), PROPOSAL: _proposal(task)}
+    digest = Parts(task.label, task.labels, task.entities).digest
+    return {
+        "text": task.text,
+        **labels,
+        **_pair(task),
+        **_facts(task),
+        PROPOSAL: _proposal(task),
+        LABELS_DIGEST: digest,
+    }
 
 
 def prodigy_task(task: LabelTask, names: LabelNames) -> Record:

@@ -17,7 +17,8 @@ from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path, row_id
 
 ROW_ID = "row_id"
-PROPOSAL = "proposal"  # of the model, in documents of doccano
+# In documents of doccano: the proposal of the model, and the digest of the labels that the document was sent with.
+PROPOSAL, LABELS_DIGEST = "proposal", "labels_digest"
 # A table of tasks, in which people fill in these columns.
 TABLE = "csv"
 NEW_LABEL, NEW_LABELS, NEW_ENTITIES = _CELLS = "new_label", "new_labels", "new_entities"
@@ -96,6 +97,12 @@ def decided_row(document: Values, named: str | None) -> str:
     if named is None and isinstance(document.get("fields"), Mapping) and document.get("id"):
         return row_id(document["id"], "id")  # a record of Argilla
     raise UnreadableError(f"{named or ROW_ID} is missing")
+
+
+def labels_digest_of(document: Values) -> str | None:
+    """Return the digest of the labels that a document was sent to a silent tool with; None if it does not say."""
+    found = (get_path(document, place + LABELS_DIGEST) for place in ("", "metadata.", "meta."))
+    return next((digest for digest in found if isinstance(digest, str)), None)
 
 
 def decided_by(document: Values, rules: AnnotationRules) -> str | None:

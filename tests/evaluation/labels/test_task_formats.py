@@ -142,6 +142,21 @@ def test_tasks_that_nobody_has_decided_change_nothing(tmp_path: Path, task_forma
     assert (returned.corrections, returned.rejected, returned.undecided) == ([], [], 1)
 
 
+def test_an_untouched_document_of_doccano_takes_no_correction_back(tmp_path: Path) -> None:
+    # Given a document for doccano, whose row somebody has corrected elsewhere since it was written,
+    path = written(tmp_path, "doccano", task())
+    since = replace(ROW, label="good", entities=PROPOSED)
+    assert (read_back(path, since).corrections, read_back(path, since).undecided) == ([], 1)
+    # Then it counts only if somebody changes it, also where doccano has put what it was sent with elsewhere.
+    record = json.loads(path.read_text(encoding="utf-8"))
+    facts = {name: record.pop(name) for name in ("row_id", "labels_digest")}
+    path.write_text(json.dumps({**record, "meta": facts}), encoding="utf-8")
+    assert read_back(path, since).corrections == []
+    path.write_text(json.dumps({**record, "entities": [[2, 8, "LOC"]], "meta": facts}), encoding="utf-8")
+    (correction,) = read_back(path, since).corrections
+    assert (correction.label, correction.entities) == ("bad", (Entity(2, 8, "LOC"),))
+
+
 def test_labels_that_were_left_are_confirmed_and_keep_earlier_corrections(tmp_path: Path) -> None:
     path = written(tmp_path, "prodigy", task(proposed_label="bad", proposed_entities=GIVEN))
     path.write_text(annotated("prodigy", path.read_text(encoding="utf-8")), encoding="utf-8")
