@@ -135,7 +135,12 @@ def _print(report: "LabelTaskReport", as_json: bool) -> None:
 
 
 def apply(
-    corrections: Annotated[str, typer.Argument(metavar="CORRECTIONS", help="Export of a tool: file, folder or glob.")],
+    corrections: Annotated[
+        str,
+        typer.Argument(
+            metavar="CORRECTIONS", help="Export of a tool: a file, or a quoted glob such as 'export/*.json'."
+        ),
+    ],
     recipe: RecipePath,
     overrides: Overrides = None,
     tool: Annotated[
@@ -210,6 +215,8 @@ def _print_corrections(report: "CorrectionReport", recipe: str) -> None:
     )
     if report.older:
         echo(f"{counted(report.older, 'decision')} left out: others about the same rows are newer")
+    if report.incomplete:
+        echo(f"{counted(report.incomplete, 'added row')} labelled in part, which no run uses until all is labelled")
     for rejected in report.rejected[:SHOWN]:
         print_block(rejected.id, [f"{rejected.reason}; {rejected.remedy}"])
     if len(report.rejected) > SHOWN:

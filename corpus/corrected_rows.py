@@ -13,7 +13,7 @@ from assay.corpus.documents.chunk import DocumentChunk
 from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.entity import Entity
 from assay.corpus.example import Example, Head, from_batch, to_batch
-from assay.corpus.overlay import PARTS, AddedText, Correction, Overlay, corrected, text_digest
+from assay.corpus.overlay import AddedText, Correction, Overlay, corrected, is_complete, text_digest
 from assay.corpus.snapshot import CorrectionCounts
 
 CORRECTIONS = "corrections.jsonl"
@@ -63,7 +63,7 @@ class CorrectedRows:
         self._done: list[CorrectedRow] = []
         self._found: set[str] = set()  # ids of corrections whose row the source holds
         self._seen: set[AddedText] = set()  # those of added rows that the source holds
-        self._stale = 0
+        self._stale = self._incomplete = 0
 
     def correct(self, chunk: DocumentChunk) -> DocumentChunk:
         """Return a chunk with the labels of the corrections; without a correction it is the same chunk."""
@@ -84,9 +84,11 @@ class CorrectedRows:
             at = correction.at.isoformat()
             bare = Example(row_id, text.text, text.text_pair, split=self._added_split, time=at)
             example = corrected(bare, correction, self._heads)
-            if _is_complete(example, self._heads):
+            if is_complete(example, self._heads):
                 self._note(None, example, correction)
                 yield example
+            else:
+                self._incomplete += 1
 
     def counts(self) -> CorrectionCounts:
         """Return what the corrections did, after the last chunk."""
@@ -97,6 +99,7 @@ class CorrectedRows:
             added=added,
             stale=self._stale,
             absent=len(self._of_source.keys() - self._found),
+            incomplete=self._incomplete,
         )
 
     def save(self, folder: Path) -> None:
@@ -138,6 +141,7 @@ def correction_summary(counts: CorrectionCounts) -> str:
         "added by people": counts.added,
         "corrections of another text": counts.stale,
         "corrections of missing rows": counts.absent,
+        "added rows labelled in part": counts.incomplete,
     }
     return ", ".join(f"{count:,} {name}" for name, count in parts.items() if count) or "nothing corrected"
 
@@ -161,8 +165,3 @@ def read_corrected_rows(folder: Path) -> list[CorrectedRow]:
 
 def _labels(example: Example) -> Labels:
     return Labels(label=example.label, labels=example.labels, entities=example.entities)
-
-
-def _is_complete(example: Example, heads: Collection[Head]) -> bool:
-    """Return whether a row has everything that the recipe reads."""
-    return all(getattr(example, PARTS[head]) is not None for head in heads)

@@ -265,3 +265,8 @@ def corrected(example: Example, correction: Correction, heads: Collection[Head])
     names = [PARTS[head] for head in heads]
     changes = {name: part for name in names if (part := getattr(correction, name)) is not None}
     return replace(example, **changes) if changes else example
+
+
+def is_complete(labelled: Example | Correction, heads: Collection[Head]) -> bool:
+    """Return whether a row, or the correction of an added one, has everything that the heads of a recipe read."""
+    return all(getattr(labelled, PARTS[head]) is not None for head in heads)

@@ -1,6 +1,7 @@
 """Labels that come back from annotation tools, each checked against the row that it is about."""
 
 import getpass
+import glob
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -64,7 +65,7 @@ class ReturnedLabels:
 
 
 def read_documents(path: str, settings: FileSettings = DEFAULT) -> list[Document | InvalidRow]:
-    """Return the documents of a file, a folder or a glob of any kind that a recipe reads.
+    """Return the documents of the files that a path or a glob names, of any kind that a recipe reads.
 
     Raises:
         AssayError: there is no such file, or it cannot be read.
@@ -124,7 +125,7 @@ def match_rows(
         rows: present rows of the recipe by id, as its source and earlier corrections label them.
         overlay: earlier corrections.
         rules: what the recipe reads and accepts.
-        origin: file of the documents.
+        origin: file of the documents, or the glob that names several.
     """
     returned, latest, present = ReturnedLabels(tool), dict(overlay.latest), dict(rows)
     items = list(documents)
@@ -142,7 +143,7 @@ def match_rows(
             if decision.is_older_than(latest.get(name), row):
                 returned.older += 1
                 continue
-            correction = decision.correction(row, latest.get(name), origin.name)
+            correction = decision.correction(row, latest.get(name), _origin(document, origin))
         except UnreadableError as error:
             returned.rejected.append((name, str(error)))
             continue
@@ -154,6 +155,11 @@ def match_rows(
                 present[row.id] = corrected(row, correction, rules.heads)
             returned.corrections.append(correction)
     return returned
+
+
+def _origin(document: Document, origin: Path) -> str:
+    """Return the name of the file that holds a document; of several files, without its extension."""
+    return document.position.rpartition(":")[0] if glob.has_magic(origin.name) else origin.name
 
 
 def _named(document: Document, rules: ReadingRules) -> str:

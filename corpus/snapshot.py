@@ -35,7 +35,8 @@ class CorrectionCounts(BaseModel):
     """What the corrections of people did to the rows of a snapshot.
 
     `overlay` is the digest of the corrections. `corrected` and `added` count rows; `stale` counts corrections of rows
-    whose text has changed since, `absent` those of rows that the source no longer holds: neither is used.
+    whose text has changed since, `absent` those of rows that the source no longer holds, `incomplete` added rows of
+    which people have not labelled everything that the recipe reads: none of these is used.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +46,7 @@ class CorrectionCounts(BaseModel):
     added: int = 0
     stale: int = 0
     absent: int = 0
+    incomplete: int = 0
 
 
 class SnapshotManifest(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
-from assay.corpus.overlay import Correction, Overlay, corrected, extend_overlay, overlay_path
+from assay.corpus.overlay import Correction, Overlay, corrected, extend_overlay, is_complete, overlay_path
 from assay.corpus.plural import counted
 from assay.corpus.returned_labels import ReturnedLabels, match_rows, read_documents, tool_of
 from assay.corpus.returned_parts import ReadingRules
@@ -39,7 +39,8 @@ class CorrectionReport(BaseModel):
     `corrected` counts those whose labels change, by the split of the row in the newest run ("" for a row without a
     split), `confirmed` those that someone looked at and left, `added` rows that the source does not hold. `undecided`
     rows came back as they were sent. `older` decisions were made before one that is already known, and change nothing.
-    `overlay` is the digest of all corrections of the recipe, which snapshots record;
+    `incomplete` counts the added rows that lack something that the recipe reads, which no run uses before people have
+    labelled that, too. `overlay` is the digest of all corrections of the recipe, which snapshots record;
     None as long as they change nothing.
     """
 
@@ -48,6 +49,7 @@ class CorrectionReport(BaseModel):
     corrected: dict[SplitName | str, int]
     confirmed: int
     added: int
+    incomplete: int
     undecided: int
     older: int
     rejected: list[RejectedCorrection]
@@ -73,7 +75,7 @@ def apply_corrections(
     Args:
         recipe: the recipe; its newest run says which rows there are.
         store: folder of runs and corrections.
-        path: file, folder or glob of an export.
+        path: file or glob of an export.
         tool: the tool that wrote it; None recognises it.
         author: who decided, where the export does not say it. None: the user of this computer.
         id_field: field of the rows' ids; None looks where tasks of `assay labels` keep it.
@@ -157,6 +159,7 @@ def _present_rows(rows: Iterable[Example], overlay: Overlay, rules: ReadingRules
 def _report(
     recipe: Recipe, returned: ReturnedLabels, split_of: dict[str, SplitName], overlay: Overlay, file: Path
 ) -> CorrectionReport:
+    added = [correction for correction in returned.latest.values() if correction.decision == "added"]
     changed = Counter(
         split_of.get(row, "") for row, correction in returned.latest.items() if correction.decision == "corrected"
     )
@@ -165,7 +168,8 @@ def _report(
         tool=returned.tool,
         corrected=dict(sorted(changed.items())),
         confirmed=returned.counts["confirmed"],
-        added=returned.counts["added"],
+        added=len(added),
+        incomplete=sum(not is_complete(correction, recipe.heads) for correction in added),
         undecided=returned.undecided,
         older=returned.older,
         rejected=[

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import ConllLayout
 from assay.corpus.sources.file_settings import FileSettings, column_index
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from assay.corpus.overlay import added_id
 from assay.corpus.splits import Splits
 from assay.flows.local import run_steps
 from tests.cli.calls import call
@@ -194,6 +195,17 @@ def test_apply_reads_a_table_in_the_encoding_and_with_the_separator_that_are_nam
     report = json.loads(capsys.readouterr().out)
     assert (sum(report["corrected"].values()), report["undecided"]) == (1, 1)
     assert "Jürgen" in Path(report["file"]).read_text(encoding="utf-8")
+
+
+def test_apply_counts_added_rows_that_are_labelled_in_part(
+    corrected: Corrected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = {"row_id": added_id("Alra rises"), "text": "Alra rises", "new_label": "good"}
+    apply = ("labels", "apply", write_table(tmp_path / "done.csv", [new]), corrected.recipe, "--store", corrected.store)
+    assert call(monkeypatch, *apply) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "0 rows corrected, 0 confirmed, 1 added, 0 undecided, 0 rejected"
+    assert lines[1] == "1 added row labelled in part, which no run uses until all is labelled"
 
 
 def test_apply_names_the_tools_if_there_is_no_such_one(

@@ -89,7 +89,8 @@ def test_added_rows_come_last_unless_the_source_holds_their_text_or_they_lack_la
         added("half labelled", label="good"),
     )
     assert [row.text for row in read[4:]] == ["a new text"]
-    assert rows.counts().added == 1
+    assert (rows.counts().added, rows.counts().incomplete) == (1, 1)
+    assert correction_summary(rows.counts()) == "1 added by people, 1 added rows labelled in part"
 
 
 def test_parts_that_a_recipe_does_not_read_are_left() -> None:

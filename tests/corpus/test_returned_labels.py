@@ -79,6 +79,15 @@ def test_match_rows_asks_for_the_author_where_the_user_has_no_name(
     assert [one.author for one in _match(path).corrections] == ["dora"]
 
 
+def test_match_rows_names_the_file_of_each_decision(tmp_path: Path) -> None:
+    for number, name in enumerate(("anna", "ben"), 1):
+        row = {"row_id": f"r{number}", "text": ROW.text, "new_label": "good"}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    known = (ROW, replace(ROW, id="r2"))
+    assert [one.origin for one in _match(str(tmp_path / "*.jsonl"), *known).corrections] == ["anna", "ben"]
+    assert [one.origin for one in _match(str(tmp_path / "ben.jsonl"), *known).corrections] == ["ben.jsonl"]
+
+
 def test_match_rows_keeps_the_parts_that_an_earlier_correction_decided(tmp_path: Path) -> None:
     first = _match(_table(tmp_path, {"new_label": "good", "author": "anna"})).corrections
     present = Example("r1", ROW.text, label="good", entities=(ORG,))
