@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from assay.corpus.documents.annotators.annotated_row import Values
+from assay.corpus.documents.annotators.annotated_row import Annotation, Values, agreed
 from assay.corpus.documents.annotators.authorship import last_of_each_person
 from assay.corpus.documents.annotators.decisions import ROW_ID, TABLE, decided_at, decided_by
 from assay.corpus.documents.annotators.doccano import text_of
@@ -19,6 +19,8 @@ Item = Document | InvalidRow
 # Tools that export a document per person: Label Studio in its flat forms and in a storage, Prodigy, and doccano, which
 # writes a file for each.
 BY_PERSON = ("label_studio", "prodigy", "doccano")
+# Answers of Prodigy to what a text is; the other one passes over it.
+DECIDED = frozenset(("accept", "reject"))
 # What tells the texts of a tool apart, where it is not the id of the document.
 _NAMES = {"prodigy": "_input_hash", TABLE: ROW_ID}
 
@@ -57,14 +59,32 @@ def joined(read: Callable[[], Iterable[Item]], tool: str, fields: Fields) -> Ite
 def by_person(documents: Sequence[Values], tool: str, rules: AnnotationRules) -> list[Values]:
     """Return the last document of each person, in the order of their first ones; those of nobody in particular stay.
 
-    Prodigy may ask a person several questions about a text: the last document of each question is returned.
+    Prodigy may ask a person several questions about a text: the last document of each question is returned. Of a
+    question that one person accepts and another rejects, only the answer that counts is.
+
+    Raises:
+        UnreadableError: people differ about a question, and the rules reject that.
     """
 
     def decision(document: Values) -> Hashable | None:
         person = decided_by(document, rules)
         return None if person is None else (person, _question(document) if tool == "prodigy" else None)
 
-    return last_of_each_person(documents, decision, lambda one: decided_at(one, rules))
+    latest = last_of_each_person(documents, decision, lambda one: decided_at(one, rules))
+    return _with_one_answer(latest, rules) if tool == "prodigy" else latest
+
+
+def _with_one_answer(documents: Sequence[Values], rules: AnnotationRules) -> list[Values]:
+    """Return the documents, less the answers that do not count of questions that are both accepted and rejected."""
+    answers: dict[str, list[Annotation[str]]] = {}
+    for document in documents:
+        if (answer := document.get("answer")) in DECIDED:
+            given = Annotation(str(answer), decided_at(document, rules), decided_by(document, rules))
+            answers.setdefault(_question(document), []).append(given)
+    counting = {question: agreed(given, rules) for question, given in answers.items()}
+    return [
+        one for one in documents if (answer := one.get("answer")) not in DECIDED or answer == counting[_question(one)]
+    ]
 
 
 def _documents_of_several(read: Callable[[], Iterable[Item]], key_of: Callable[[Item], int | None]) -> dict[int, int]:

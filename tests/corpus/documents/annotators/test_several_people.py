@@ -9,6 +9,7 @@ import pytest
 
 from assay.corpus.documents.annotators.several_people import by_person, joined
 from assay.corpus.documents.chunk import ChunkReader
+from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.fields import AnnotationRules, DocumentFormat, Fields
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.example import Example, from_batch
@@ -255,3 +256,27 @@ def test_full_tasks_pass_over_people_who_left_the_class_open() -> None:
     )
     for rule in ("first", "latest"):
         assert labels_of({**source, "annotations": {"disagreement": rule}}, task) == ["good"]
+
+
+@pytest.mark.parametrize(("rule", "read"), [("reject", []), ("first", ["good"]), ("latest", [])])
+def test_a_question_of_prodigy_that_one_person_accepts_and_another_rejects_is_disputed(rule: str, read: Any) -> None:
+    accepted = prodigy("anna", 1, TEXTS[0], "good")
+    rejected = {**prodigy("ben", 2, TEXTS[0], "good"), "answer": "reject"}
+    ignored = {**prodigy("cleo", 3, TEXTS[0], "good"), "answer": "ignore"}
+    document = Document("1", accepted, others=(rejected, ignored))
+    reader = DocumentReader(
+        DocumentFormat(format="prodigy", annotations=AnnotationRules.model_validate({"disagreement": rule})),
+        needs_label=True,
+        needs_entities=False,
+    )
+    rows, rejects = reader.read(document)
+    assert [row.label for row in rows] == read
+    reasons = [reason for _, reason, _ in rejects]
+    assert reasons == (["annotators disagree: anna says 'accept', ben says 'reject'"] if rule == "reject" else [])
+
+
+def test_a_question_of_prodigy_that_somebody_ignores_is_not_disputed() -> None:
+    accepted = prodigy("anna", 1, TEXTS[0], "good")
+    ignored = {**prodigy("ben", 2, TEXTS[0], "good"), "answer": "ignore"}
+    other = {**prodigy("cleo", 2, TEXTS[0], "bad"), "_task_hash": 5, "answer": "reject"}
+    assert by_person([accepted, ignored, other], "prodigy", AnnotationRules()) == [accepted, ignored, other]
