@@ -14,16 +14,19 @@ _REMEDIES = (
     (r"text is .*", "keep the texts of the tasks, which show whether a row has changed since"),
     (r"\S+ is missing", "keep the ids of the tasks, or name their field with --id"),
     (
-        r"entity (lies outside|differs from) the text|entity begins or ends inside a character|entity\..* is .*",
+        r"entity (lies outside|differs from) the text|entity is empty|entity ends before it begins|"
+        r"entity begins or ends inside a character|entity\..* is .*",
         "write start and end as numbers that count characters of the text, from 0, the end exclusive",
     ),
     (r"entity covers white space alone", "remove the entity, or correct its offsets"),
     (r"not valid UTF-8", "save the file again as UTF-8, or name its encoding with --encoding, such as windows-1252"),
     (
-        r"not valid CSV|a quote is never closed|wrong number of cells",
-        "correct the quotes and separators of that line, or name the separator with --separator",
+        r"not valid CSV|a quotation mark is .*|text follows a closing quotation mark|wrong number of cells",
+        "correct the quotation marks and separators of that line, or name the separator with --separator",
     ),
 )
+# The only keys of the source by which returned rows are read, too.
+_SHARED = "source.annotations."
 _PATTERNS = [(re.compile(pattern, re.DOTALL), remedy) for pattern, remedy in _REMEDIES]
 
 
@@ -31,4 +34,5 @@ def correction_remedy(reason: str) -> str:
     """Return the remedy for a returned row that cannot be used for the given reason."""
     kind = reason.partition(": ")[0]
     remedy = next((remedy for pattern, remedy in _PATTERNS if pattern.fullmatch(kind)), remedy_of(reason))
-    return AGAIN if remedy == GENERAL else remedy
+    is_of_source = "source." in remedy and _SHARED not in remedy
+    return AGAIN if remedy == GENERAL or is_of_source else remedy

@@ -16,7 +16,10 @@ from assay.corpus.returned_remedies import AGAIN, correction_remedy
         ('new_entities is not a list like [[0, 4, "ORG"]]: Acme', "fill the cell in like that list"),
         ("entity lies outside the text: 3:99 in 38 characters", "the end exclusive"),
         ("entity.start is not a whole number: x", "the end exclusive"),
+        ("entity is empty: 3:3", "the end exclusive"),
         ("not valid UTF-8: é", "--encoding"),
+        ("a quotation mark is not closed: it opens in line 3", "--separator"),
+        ("text follows a closing quotation mark: grew (the cell opens in line 3)", "--separator"),
         ("wrong number of cells: 3", "--separator"),
     ],
 )
