@@ -124,6 +124,6 @@ def _report(counts: "PredictionCounts", *, err: bool) -> None:
     if counts.abstained is not None:
         print_line(f"{counts.abstained:,} of them for people in {counts.abstained_path}")
     if counts.errors:
-        print_line(f"{counts.errors:,} invalid rows in {counts.errors_path}")
+        print_line(f"{counted(counts.errors, 'invalid row')} in {counts.errors_path}")
     if counts.errors and not counts.rows:
         raise AssayError(f"no row could be predicted; for the reasons, see {counts.errors_path}")

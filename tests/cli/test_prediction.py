@@ -84,7 +84,7 @@ def test_predict_reads_a_collection_and_writes_a_file(
     assert call(monkeypatch, *words, "--keep", "n", "--filter", '{"n": {"$lt": 5}}') == 0
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [(row["_id"], row["n"], row["label"]) for row in rows] == [(1, 1, "up")]
-    assert "1 rows predicted" in capsys.readouterr().out
+    assert "1 row predicted" in capsys.readouterr().out
     assert call(monkeypatch, *words, "--filter", '{"n": {"$where": "1"}}') == 1
     assert "--filter holds the operator '$where'" in capsys.readouterr().err
 
@@ -162,7 +162,7 @@ def test_predict_writes_into_a_fifo_and_leaves_it_there(
     assert output.splitlines()[0].split("\t")[:3] == ["n", "text", "label"]
     assert output.splitlines()[1].split("\t")[:3] == ["1", "good", "up"]
     assert pipe.is_fifo()
-    assert f"1 rows predicted in {pipe}" in capsys.readouterr().err
+    assert f"1 row predicted in {pipe}" in capsys.readouterr().err
 
 
 def test_predict_replaces_an_output_only_if_told_so(

@@ -14,7 +14,7 @@ LEAST: dict[str, Any] = {
     "reading": "rows: text from 'text'",
     "encoder": {"available": True, "detail": "trained from scratch"},
 }
-UNKNOWN = ("counts", "truncation", "tags", "label_map", "contradictions", "near_duplicates")
+UNKNOWN = ("counts", "truncation", "tag_scheme", "tags", "label_map", "contradictions", "near_duplicates")
 EMPTY_LISTS = ("rejects", "classes", "row_labels", "entity_types", "samples", "checks", "warnings")
 
 

@@ -137,7 +137,7 @@ def test_mongo_filter_without_dates_stays_as_written() -> None:
 @pytest.mark.parametrize(
     ("filter_", "message"),
     [
-        ({"_id": {"$oid": "short"}}, "'short'} is not extended JSON"),
+        ({"_id": {"$oid": "short"}}, "'short'} is not an ObjectId"),
         ({"at": {"$date": "yesterday"}}, "'yesterday'} is not a time in ISO 8601"),
         ({"price": {"$numberDecimal": ""}}, "''} is not extended JSON"),
         # pymongo's reader takes these for a pattern and for a reference, whatever else stands beside it

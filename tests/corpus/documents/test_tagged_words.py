@@ -86,8 +86,8 @@ def test_tagged_words_takes_words_between_blanks_as_they_stand(tokens: str, tags
 @pytest.mark.parametrize(
     ("tokens", "tags", "reason"),
     [
-        ("['EU', 'rejects']", "['B-ORG']", "tags do not match tokens: 1 tags, 2 tokens"),
-        ("EU rejects", "B-ORG", "tags do not match tokens: 1 tags, 2 tokens"),
+        ("['EU', 'rejects']", "['B-ORG']", "tags do not match tokens: 1 tag, 2 tokens"),
+        ("EU rejects", "B-ORG", "tags do not match tokens: 1 tag, 2 tokens"),
         ("EU rejects", "", "tags do not match tokens: 0 tags, 2 tokens"),
         ("EU rejects", None, "tags is null"),
         ("EU rejects", "['B-ORG', 'O']", "tokens is not a list: EU rejects"),

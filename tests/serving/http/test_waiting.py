@@ -184,8 +184,8 @@ def test_server_leaves_room_beside_a_long_request(listen: Listen, heavy: Bundle)
             return await asyncio.gather(timed([LONG] * 100, 0), timed(["good"], 0.05))
 
     long_seconds, short_seconds = asyncio.run(ask())
-    # The short request arrives later, and ends long before the long one.
-    assert short_seconds < long_seconds / 3
+    # The short request arrives later, and ends long before the long one: without that room, it would end after it.
+    assert short_seconds < long_seconds / 2
 
 
 def test_connection_closes_after_garbage(listen: Listen, toy: Bundle) -> None:
