@@ -153,13 +153,13 @@ def _check_splits(recipe: Recipe, rows: SplittingRows, assignment: Assignment) -
     """Refuse an empty split, and a label of another split that no training row has."""
     for number, split_name in enumerate(SPLIT_NAMES):
         if not (assignment.split_of == number).any():
-            clusters = len(np.unique(rows.clusters))
+            clusters = counted(len(np.unique(rows.clusters)), "group")
             excluded = sum(assignment.excluded.values())
             ledger_remedy = (
                 f", or, since {excluded} rows are excluded, {new_ledger(recipe.name)}" if assignment.remembered else ""
             )
             raise DataError(
-                f"split leaves no {split_name} rows: {len(rows)} rows in {clusters} groups of near-duplicates; "
+                f"split leaves no {split_name} rows: {counted(len(rows), 'row')} in {clusters} of near-duplicates; "
                 f"add rows, or change split.{split_name} or split.method ({recipe.split.method})"
                 f"{ledger_remedy if excluded else ''}"
             )

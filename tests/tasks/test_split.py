@@ -312,7 +312,7 @@ def test_split_stratified_ignores_the_published_column(tmp_path: Path) -> None:
         ([Example(str(i), text_of(i)) for i in range(9)], "the rows hold no class"),
         (
             [Example(str(i), f"one text {i}", label=str(i % 2)) for i in range(9)],
-            "9 rows in 1 groups of near-duplicates",
+            "9 rows in 1 group of near-duplicates",
         ),
         ([Example(str(i), text_of(i), label=str(i % 2)) for i in range(2)], r"split leaves no validation rows"),
     ],
