@@ -23,6 +23,13 @@ Store = Annotated[
     Path, typer.Option(help="Folder of runs, split ledger and, without a server, MLflow.", envvar="ASSAY_STORE")
 ]
 
+Separator = Annotated[
+    str | None, typer.Option(help="Separator of the cells of a table, a character or tab. [default: recognised]")
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of text files, such as windows-1252. [default: UTF-8, or recognised]")
+]
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead; its schema is in the documentation.")
 ]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assay.cli.console import MOST, AsJson, Overrides, RecipePath, Store, Verbose, echo, print_json
+from assay.cli.console import MOST, AsJson, Encoding, Overrides, RecipePath, Separator, Store, Verbose, echo, print_json
 from assay.cli.terminal_layout import print_block
 from assay.corpus.choice import choose
 from assay.corpus.errors import AssayError
@@ -155,12 +155,8 @@ def apply(
     new_labels: Annotated[
         bool, typer.Option("--new-labels", help="Accept classes, labels and entity types that no row has yet.")
     ] = False,
-    separator: Annotated[
-        str | None, typer.Option(help="Separator of the cells of a table, a character or tab. [default: recognised]")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of text files, such as windows-1252. [default: UTF-8, or recognised]")
-    ] = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from assay.cli.console import MOST, Store, echo, echo_error, registry_uri
+from assay.cli.console import MOST, Encoding, Separator, Store, echo, echo_error, registry_uri
 from assay.cli.stopping import noting
 from assay.corpus.errors import AssayError
 from assay.corpus.plural import counted
@@ -54,12 +54,8 @@ def predict(
     timeout: Annotated[
         float, typer.Option(min=0.1, max=3600, help="Seconds to wait for MongoDB before the command fails.")
     ] = 30,
-    separator: Annotated[
-        str | None, typer.Option(help="Separator of the cells of a table, a character or tab. [default: recognised]")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of text files, such as windows-1252. [default: UTF-8, or recognised]")
-    ] = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
     format: Annotated[
         Literal["jsonl", "csv", "tsv", "parquet"],
         typer.Option(help="Format of an output without extension, such as -."),
