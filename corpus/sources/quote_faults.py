@@ -76,13 +76,15 @@ class QuotedRecord:
         """Return the fault of a record that can be read, but whose first cell of several lines holds rows.
 
         Args:
-            fits_columns: whether the record has a cell for each column, so that only many rows are evidence.
+            fits_columns: whether the record has a cell for each column, so that only many rows are evidence, which
+                share a value, such as a label, with the record.
         """
         if fits_columns:
             filled = [line for line in self.lines if line.strip()]
             if not all(map(self.is_row, filled)) or self.text.count(self.separator) < LEAST_SEPARATORS:
                 return None
-        return next((fault for cell in self.cells if (fault := self._unclosed(cell)) is not None), None)
+        found = ((cell, fault) for cell in self.cells if (fault := self._unclosed(cell)) is not None)
+        return next((fault for cell, fault in found if not fits_columns or self._shares_value(cell)), None)
 
     def are_rows(self, lines: Sequence[str]) -> bool:
         """Return whether most of the lines have a cell for each column."""
@@ -115,6 +117,21 @@ class QuotedRecord:
         if cell.end is None:
             return True
         return not cell.is_closed and self.text[cell.end - 1] in self.separator + LINE_ENDS
+
+    def _shares_value(self, cell: QuotedCell) -> bool:
+        """Return whether a line inside of a closed cell has the value of another cell of the record in its column."""
+        if cell.end is None:
+            return True
+        before = self.text[: cell.start].split(self.separator)[:-1]
+        after = self.text[cell.end + 1 :].rstrip(LINE_ENDS).split(self.separator)[1:]
+        inside = self.lines[self._index(cell.start) + 1 : self._index(cell.end)]
+        rows = [line.rstrip(LINE_ENDS).split(self.separator) for line in inside]
+        pairs = [
+            pair
+            for row in rows
+            for pair in (*zip(before, row, strict=False), *zip(after[::-1], row[::-1], strict=False))
+        ]
+        return any(value and value == other for value, other in pairs)
 
     def _line_of(self, offset: int) -> int:
         return self.first_line + self._index(offset)

@@ -27,6 +27,7 @@ DEFAULT = FileSettings()
 # Texts that are not read, by how they begin: what they are, and the remedy.
 UNREAD_TEXTS = (
     ("#begin document", "CoNLL-2012", "write the word, a tab and the tag (O, B-TYPE, I-TYPE) in each line"),
+    ("#TYPE ", "a table below a line of types", "remove its first line (Export-Csv -NoTypeInformation writes none)"),
     ("#FORMAT=WebAnno", "WebAnno TSV", "export CoNLL 2002 in INCEpTION or WebAnno, or JSON lines"),
 )
 

@@ -215,6 +215,10 @@ def test_describe_file_decides_by_the_first_rows_of_a_large_file(tmp_path: Path)
     ("text", "message"),
     [
         ("#begin document (a); part 000\na 0 0 EU NN * - - - A (ORG) -\n", "is CoNLL-2012; write the word, a tab"),
+        (
+            '#TYPE System.Object\n"text","label"\n"Fine","good"\n',
+            "is a table below a line of types; remove its first line",
+        ),
         ("#FORMAT=WebAnno TSV 3.3\n\n#Text=A\n1-1\t0-1\tA\t_\t\n", "is WebAnno TSV; export CoNLL 2002"),
     ],
 )

@@ -117,6 +117,34 @@ def test_table_records_reject_an_unclosed_quote_alone(
     assert read(tmp_path, text.replace("\n", "\r\n")) == (ids.split(), rejected)
 
 
+LIST = "Seen:\n" + "".join(f"{number},shirt {number}\n" for number in range(1, 20)) + "20,shirt"
+
+
+@pytest.mark.parametrize("header", ["label,text", "text,label"])
+def test_table_records_read_a_text_whose_lines_look_like_rows(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, header.split(","), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([{"label": "good", "text": LIST}, {"label": "bad", "text": "olive"}])
+
+    assert [row for _, row in iter_rows(path)] == [{"label": "good", "text": LIST}, {"label": "bad", "text": "olive"}]
+
+
+@pytest.mark.parametrize("last", ['bad,screen 15"\n', 'bad,nail 5"\r\n'])
+def test_table_records_reject_a_closed_quote_around_rows_of_known_labels(tmp_path: Path, last: str) -> None:
+    path = tmp_path / "a.csv"
+    inside = "".join(f"{('good', 'bad')[number % 2]},shirt {number}\n" for number in range(12))
+    path.write_text(f'label,text\ngood,"umber\n{inside}{last}', encoding="utf-8", newline="")
+
+    first, *others = [row for _, row in iter_rows(path)]
+
+    assert isinstance(first, InvalidRow)
+    assert first.reason == f"{UNCLOSED} 2, and the next one is in line 15"
+    assert len(others) == 13
+    assert all(isinstance(row, dict) for row in others)
+
+
 @pytest.mark.parametrize(
     ("cell", "text"),
     [
