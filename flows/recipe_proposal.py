@@ -20,7 +20,7 @@ from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
 from assay.corpus.plural import counted
 from assay.corpus.sources.file_settings import FileSettings
-from assay.corpus.sources.files import find_files
+from assay.corpus.sources.files import check_sentences, find_files
 from assay.corpus.sources.folders import is_brat
 from assay.corpus.sources.hub import newest_commit, published_names
 from assay.corpus.sources.recognition import describe_file
@@ -154,6 +154,8 @@ def read_sample(source: Mapping[str, Any], config: str | None = None) -> Sample:
     """
     if source["kind"] == "hub":
         source = _pinned({**source, **({"config": config} if config else {})})
+    if source["kind"] == "files":
+        check_sentences(list(find_files(source["paths"])), FileSettings.model_validate(source.get("file", {})))
     parts: list[SamplePart] = []
     whole = True
     for name, section in _sections(source):

@@ -22,6 +22,8 @@ from assay.corpus.storage.remote_files import address_of
 from assay.recipes.recipe import Recipe
 from assay.recipes.source_section import FilesSource, HubSource, MongoSource, Source
 
+MOST_FILES = 5  # of one description, which a report names one by one
+
 
 def open_source(source: Source, fields: list[str], *, check_format: bool = True) -> Iterator[Document | InvalidRow]:
     """Yield the documents of a source, up to its limit, which counts a text of several people once.
@@ -97,15 +99,23 @@ def source_name(source: Source) -> str:
 
 
 def source_lines(source: Source) -> list[str]:
-    """Return what a source was taken for, one line per file."""
+    """Return what a source was taken for, a line for each file, or for many files of one description."""
     if isinstance(source, FilesSource):
         try:
             files = find_files(source.paths)
-            return [f"{address_of(path)}: {describe_file(path, source.file)}" for path in files]
+            alike: dict[str, list[str]] = {}
+            for path in files:
+                alike.setdefault(str(describe_file(path, source.file)), []).append(address_of(path))
+            return [f"{name}: {description}" for description, names in alike.items() for name in _shortened(names)]
         except AssayError:  # reading the source reports it
             return [source_name(source)]
     revision = f" at {source.revision}" if isinstance(source, HubSource) and source.revision else ""
     return [source_name(source) + revision]
+
+
+def _shortened(names: list[str]) -> list[str]:
+    """Return the names of files, or the first of many and the number of the others."""
+    return names if len(names) <= MOST_FILES else [f"{names[0]} and {len(names) - 1:,} more files"]
 
 
 def reading_of(recipe: Recipe) -> str:

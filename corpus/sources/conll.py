@@ -1,9 +1,11 @@
 """Sentences of CoNLL files: one token per line, a blank line after each sentence."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from assay.corpus.documents.raw_document import InvalidRow, shorten
+from assay.corpus.errors import AssayError
 from assay.corpus.sources.conll_layout import COMMENT, DOCUMENT_LINE, UNIVERSAL_ID, is_comment, split_line
 from assay.corpus.sources.file_description import ConllLayout, FileDescription
 from assay.corpus.sources.lines import NumberedRow, Row
@@ -11,6 +13,8 @@ from assay.corpus.sources.text_stream import lines_of, open_stream
 from assay.corpus.sources.universal_words import NEW_DOCUMENT, fault_of_numbers, universal_row
 
 DOCUMENT = "document"
+# A text of so many words may be a document of many files, but hardly the only row of one.
+LONGEST_SENTENCE = 1_000
 
 
 def conll_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow]:
@@ -31,12 +35,29 @@ def conll_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow
             text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
             if number == 1 and layout.header:
                 continue
+            if sentence.has_tokens and sentence.begins_document(text):
+                yield sentence.end()
             if text.strip():
                 sentence.add(number, text)
             elif sentence.has_tokens:
                 yield sentence.end()
         if sentence.has_tokens:
             yield sentence.end()
+
+
+def check_length(path: Path, description: FileDescription) -> None:
+    """Refuse a file of many words without a line that ends a sentence: all of them would be one.
+
+    Raises:
+        AssayError: it is such a file, or cannot be read.
+    """
+    rows = [row for _, row in islice(conll_rows(path, description), 2)]
+    words = [len(row["tokens"]) for row in rows if isinstance(row, dict)]
+    if len(rows) == 1 and words and words[0] >= LONGEST_SENTENCE:
+        raise AssayError(
+            f"{path} has no blank line between its {words[0]:,} words, which would be one sentence; write a blank line "
+            "after each sentence"
+        )
 
 
 class _Sentence:
@@ -59,8 +80,12 @@ class _Sentence:
     def has_tokens(self) -> bool:
         return self._first > 0
 
+    def begins_document(self, line: str) -> bool:
+        """Return whether a line begins a document, and so ends a sentence."""
+        return line.startswith(self._document_lines)
+
     def add(self, number: int, line: str) -> None:
-        if line.startswith(self._document_lines):
+        if self.begins_document(line):
             self._documents += 1
             name = self._document_of(line)
             self._document = str(self._documents) if name is None else name

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import ConllLayout
 from assay.corpus.sources.file_settings import FileSettings, column_index
 
@@ -23,7 +22,6 @@ BLANK_LINE, FIRST_WORD = re.compile(r"\n[ \t\r]*\n"), re.compile(r"#|[01]([-.]\d
 UNKNOWN = ""
 NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
 NEARLY_ALL = 0.95
-LONGEST_SENTENCE = 1_000  # lines; no sentence has as many
 # Tags without a prefix: names, most of them O.
 TYPE = re.compile(r"[A-Za-z][\w.-]*")
 LEAST_LINES, LEAST_OUTSIDE, MOST_TYPES = 10, 0.3, 50
@@ -62,24 +60,6 @@ def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: 
     columns = _columns(path, rows, settings)
     has_tags = "tags" in columns and _are_tags(rows, columns["tags"])
     return ConllLayout(width=width, columns=columns, tabs=tabs, has_tags=has_tags, header=has_header)
-
-
-def check_sentences(path: Path, text: str) -> None:
-    """Refuse many lines without a blank one: all words of the file would be one sentence.
-
-    Args:
-        path: the file, for messages.
-        text: whole lines from its start.
-
-    Raises:
-        AssayError: there are as many.
-    """
-    lines = text.count("\n")
-    if lines >= LONGEST_SENTENCE and BLANK_LINE.search(text.strip()) is None:
-        raise AssayError(
-            f"{path} has no blank line in its first {lines:,} lines, which would be one sentence; write a blank line "
-            "after each sentence"
-        )
 
 
 def split_line(line: str, tabs: bool) -> list[str]:

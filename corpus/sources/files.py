@@ -2,7 +2,7 @@
 
 import glob
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.brat import brat_rows
 from assay.corpus.sources.bson_files import bson_rows
-from assay.corpus.sources.conll import DOCUMENT, conll_rows
+from assay.corpus.sources.conll import DOCUMENT, check_length, conll_rows
 from assay.corpus.sources.docbin import docbin_rows
 from assay.corpus.sources.excel import excel_rows
 from assay.corpus.sources.fasttext import fasttext_rows
@@ -28,6 +28,8 @@ from assay.corpus.sources.tables import TableRows
 from assay.corpus.storage.remote_files import address_of, fetch_files, is_remote
 
 STRICT = AnnotationRules()
+# A source of so many files has a file for each split, of which none is a single document.
+MOST_SPLITS = 3
 
 
 def iter_rows(path: Path, settings: FileSettings = DEFAULT) -> Iterator[NumberedRow]:
@@ -83,6 +85,18 @@ def open_rows(
     return CountedRows(readers[description.kind], start)
 
 
+def check_sentences(files: Sequence[Path], settings: FileSettings) -> None:
+    """Refuse CoNLL files that lack the blank lines between sentences.
+
+    Raises:
+        AssayError: one lacks them, or cannot be read.
+    """
+    for path in files if len(files) <= MOST_SPLITS else ():
+        description = describe_file(path, settings)
+        if description.conll is not None:
+            check_length(path, description)
+
+
 def find_files(paths: Mapping[str, str]) -> dict[Path, str]:
     """Resolve `{file, folder or glob: split}` to `{path: split}`, globs in sorted order.
 
@@ -118,6 +132,8 @@ def read_files(
     Raises:
         AssayError: a file cannot be read, or holds words and tags although the format is not `tokens`.
     """
+    if document_format is not None:
+        check_sentences(list(files), settings)
     names = _short_names(list(files))
     accepts = RowFilter(filter_).accepts if filter_ else None
     for path, split_name in files.items():

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.conll_layout import DOCUMENT_LINE, UNKNOWN, check_sentences, recognise_conll
+from assay.corpus.sources.conll_layout import DOCUMENT_LINE, UNKNOWN, recognise_conll
 from assay.corpus.sources.conll_layout import SUFFIXES as CONLL_SUFFIXES
 from assay.corpus.sources.fasttext import PREFIX, check_blanks, is_fasttext
 from assay.corpus.sources.file_description import FileDescription, JsonLayout
@@ -163,7 +163,6 @@ def _describe_conll(
                 "the token, a tab and the tag, and a blank line after each sentence"
             )
         return None
-    check_sentences(start.path, text)
     if layout.attribute == UNKNOWN:
         attribute = tag_attribute(
             start.path, layout, settings.tag_attribute, packed=start.packed, encoding=common["encoding"]

@@ -1,5 +1,6 @@
 """The source of a recipe from an address as people type it: files, a folder, a collection, a data set of the hub."""
 
+import glob
 import os
 import re
 import unicodedata
@@ -20,6 +21,7 @@ FORMS = (
     "mongodb://HOST/DATABASE.COLLECTION"
 )
 MOST_SHOWN = 5
+MOST_FILES = 20  # which a recipe names one by one
 _MONGO_BY_VARIABLE = re.compile(r"(?:mongo:)?(?P<uri>env:\w+)/(?P<database>[^/.]+)[/.](?P<collection>.+)")
 _MONGO = re.compile(r"(?P<uri>mongodb(?:\+srv)?://[^/]+)/(?P<database>[^/.?]+)[/.](?P<collection>[^?]+)")
 _HUB = re.compile(r"(?:hub:)?(?P<path>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?")
@@ -148,7 +150,16 @@ def _is_readable(path: Path) -> bool:
 
 
 def _split_of_files(files: list[str], folder: Path) -> dict[str, str]:
-    return published_splits(_splits_of_paths(files, folder)) or dict.fromkeys(files, "all")
+    return published_splits(_splits_of_paths(files, folder)) or dict.fromkeys(_as_glob(files, folder), "all")
+
+
+def _as_glob(files: list[str], folder: Path) -> list[str]:
+    """Return a glob in place of many files, if it matches them and no others."""
+    for pattern in ("*", "**/*"):
+        address = f"{glob.escape(str(folder))}/{pattern}{Path(files[0]).suffix}"
+        if len(files) > MOST_FILES and sorted(map(str, glob_files(address))) == sorted(files):
+            return [address]
+    return files
 
 
 def _splits_of_paths(files: list[str], folder: Path | None = None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.recipes.recipe import Recipe
 from assay.recipes.source_section import FilesSource, HubSource, MongoSource
-from assay.runs.source_access import describe_source, mongo_query, open_source, resolve_address
+from assay.runs.source_access import describe_source, mongo_query, open_source, resolve_address, source_lines
 from tests.snapshots import recipe_values
 
 ADDRESS = "mongodb://anna:geheim@db.example:27017"
@@ -70,6 +70,19 @@ def test_open_source_joins_what_several_people_annotated_in_splits_of_the_hub(
 
     assert [document.position for document in documents] == ["anna:0", "anna:1", "ben:1"]
     assert [[other["_annotator_id"] for other in document.others] for document in documents] == [[], ["ben"], []]
+
+
+def test_source_lines_count_many_files_that_are_alike(tmp_path: Path) -> None:
+    for number in range(7):
+        (tmp_path / f"{number}.csv").write_text("text,label\na,b\n")
+    (tmp_path / "a.csv").write_text("text;label\na;b\n")
+
+    lines = source_lines(FilesSource(kind="files", paths={f"{tmp_path}/*.csv": "all"}))
+
+    assert lines == [
+        f"{tmp_path}/0.csv and 6 more files: CSV, separator ','",
+        f"{tmp_path}/a.csv: CSV, separator ';'",
+    ]
 
 
 def test_describe_source_changes_with_the_settings_and_the_content_of_a_folder(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document, InvalidRow
+from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import find_files, iter_rows, read_files
 
@@ -125,6 +126,36 @@ def test_read_files_groups_sentences_by_their_document(tmp_path: Path) -> None:
     named = DocumentFormat.model_validate({"format": "tokens", "fields": {"group": "tags.9", "slices": {"s": "$part"}}})
     [row], _ = DocumentReader(named, needs_label=False, needs_entities=False).read(documents[0])  # type: ignore[arg-type]
     assert row.group is None
+
+
+WORDS = "Anna B-PER\nleft O\n" * 600
+
+
+@pytest.mark.parametrize("names", [("a.conll",), ("train.conll", "test.conll")])
+def test_read_files_refuse_words_without_a_blank_line(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        (tmp_path / name).write_text(f"\n{WORDS}\n")
+
+    with pytest.raises(AssayError, match=r"no blank line between its 1,200 words, .*; write a blank line after each"):
+        next(read_files({tmp_path / name: "all" for name in names}, document_format="tokens"))
+
+
+def test_read_files_take_long_documents(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text(f"{WORDS}\n{WORDS}")
+    (tmp_path / "b.conll").write_text(f"-DOCSTART- O\n{WORDS}-DOCSTART- O\n{WORDS}")
+    for number in range(4):
+        (tmp_path / f"{number}.bio").write_text(WORDS)
+
+    def count(pattern: str) -> int:
+        return len(list(read_files(dict.fromkeys(tmp_path.glob(pattern), "all"), document_format="tokens")))
+
+    assert (count("a.conll"), count("b.conll"), count("*.bio")) == (2, 2, 4)
+
+
+def test_conll_rows_end_a_sentence_at_a_line_of_a_document(tmp_path: Path) -> None:
+    rows = read(tmp_path, "-DOCSTART- O\nAnna B-PER\n-DOCSTART- O\nUlm B-LOC\nburns O\n")
+
+    assert [(row["tokens"], row["document"]) for _, row in rows] == [(["Anna"], "1"), (["Ulm", "burns"], "2")]
 
 
 def test_conll_rows_skip_a_line_of_column_names(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.files import find_files
 from assay.recipes.proposal.data_address import named_splits, published_splits, recipe_name, source_at, split_of_name
 
 
@@ -54,6 +55,19 @@ def test_source_at_a_folder_without_splits(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert set(source_at(str(tmp_path))["paths"].values()) == {"all"}
     assert source_at(f"{tmp_path}/*.jsonl")["paths"] == {f"{tmp_path}/*.jsonl": "all"}
+
+
+def test_source_at_a_folder_of_many_files_is_a_glob_if_it_matches_no_others(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / "[1]" / str(number % 2)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "[1]" / str(number % 2) / f"{number}.conll").write_text("Anna B-PER\n")
+
+    source = source_at(str(tmp_path / "[1]"))
+    assert list(source["paths"].values()) == ["all"]
+    assert len(find_files(source["paths"])) == 30
+
+    (tmp_path / "[1]" / "a.jsonl").write_text("{}")
+    assert len(source_at(str(tmp_path / "[1]"))["paths"]) == 31
 
 
 def test_source_at_a_folder_leaves_out_what_programs_put_there(tmp_path: Path) -> None:
