@@ -97,9 +97,13 @@ def _list_of_rows(path: Path, value: Mapping[str, Any]) -> JsonLayout:
 
 
 def _are_rows(items: Sequence[Any]) -> bool:
-    """Return whether a list holds objects, or texts paired with objects; the first of them shows it."""
-    first = next((item for item in items if item is not None), None)
-    return isinstance(first, dict) or is_pair(first)
+    """Return whether a list holds rows; the first of them shows it."""
+    return is_row(next((item for item in items if item is not None), None))
+
+
+def is_row(value: Any) -> bool:
+    """Return whether a value is an object, or a text paired with one."""
+    return isinstance(value, dict) or is_pair(value)
 
 
 def is_pair(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import FileDescription, JsonLayout
-from assay.corpus.sources.json_layout import no_list, several_lists
+from assay.corpus.sources.json_layout import is_row, no_list, several_lists
 from assay.corpus.sources.lines import NumberedRow, as_row, unwrapped
 from assay.corpus.sources.text_stream import open_stream
 
@@ -211,7 +211,7 @@ def _rows_of(text: JsonText, name: str, *, is_named: bool, read: list[str]) -> I
     if is_named:
         read.append(name)
     for index, item in enumerate(_items(text)):
-        if not index and not is_named and isinstance(item[0], dict):
+        if not index and not is_named and is_row(item[0]):
             is_wanted = True
             read.append(name)
         if len(read) > 1:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from assay.corpus.documents.annotators.recognised import READERS, check_readable, recognised_format
+from assay.corpus.documents.annotators.recognised import READERS, check_readable, recognised_format, with_values
 from assay.corpus.documents.values import MISSING, get_path, is_missing
 from assay.corpus.errors import AssayError
 from assay.recipes.proposal.entity_field import entity_field, unread_lists
@@ -60,6 +60,7 @@ def _find(
     check_readable(cells)
     form = choices.settings.get("format")
     tool = recognised_format(cells) if form is None else form if form in READERS else None
+    cells = cells if tool is None else with_values(cells, tool)
     if tool is not None and (form is not None or tool != "doccano"):
         return DocumentLayout(*tool_layout(cells, profile_fields(cells), tool, choices))
     sentences = find_sentences(documents, profiles, choices)

@@ -9,6 +9,10 @@ from assay.corpus.documents.annotators.doccano import is_doccano, read_doccano
 from assay.corpus.documents.annotators.label_studio import is_task, read_task
 from assay.corpus.documents.annotators.prodigy import is_prodigy, read_prodigy
 from assay.corpus.documents.annotators.spacy_examples import is_spacy, read_spacy
+from assay.corpus.documents.fields import Fields
+from assay.corpus.documents.json_columns import JsonColumns
+from assay.corpus.documents.raw_document import Document
+from assay.corpus.documents.values import UnreadableError
 from assay.corpus.errors import AssayError
 
 READERS: Mapping[str, Callable[[Values, Needs], AnnotatedRow | None]] = {
@@ -40,6 +44,8 @@ _RECOGNISERS = {
     "spacy": is_spacy,
     "argilla": is_argilla,
 }
+# Tools whose objects are known also where a table holds them as JSON text; a list of labels may be anybody's.
+_SHOWN_BY_TEXT = ("label_studio", "argilla")
 NEARLY_ALL = 0.9
 # Lists that show a tool by their members: empty ones may be anybody's.
 _EVIDENCE = {"doccano": ("label", "labels", "entities"), "spacy": ("entities", "ents", "cats", "annotations")}
@@ -52,7 +58,10 @@ def recognised_format(documents: Sequence[Mapping[str, Any]]) -> str | None:
     """
     if not documents:
         return None
-    counts = {name: sum(map(recognise, documents)) for name, recognise in _RECOGNISERS.items()}
+    counts = {
+        name: sum(map(recognise, with_values(documents, name) if name in _SHOWN_BY_TEXT else documents))
+        for name, recognise in _RECOGNISERS.items()
+    }
     formats = [
         name
         for name, count in counts.items()
@@ -63,6 +72,19 @@ def recognised_format(documents: Sequence[Mapping[str, Any]]) -> str | None:
     evidence = _EVIDENCE.get(formats[0])
     is_shown = evidence is None or any(document.get(name) for document in documents for name in evidence)
     return formats[0] if is_shown else None
+
+
+def with_values(documents: Sequence[Mapping[str, Any]], tool: str) -> list[Mapping[str, Any]]:
+    """Return documents with the values of a tool in place of JSON text; text that is not JSON stays."""
+    columns = JsonColumns(tool, Fields())
+
+    def decoded(values: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return columns.decoded(Document("", values)).values
+        except UnreadableError:
+            return values
+
+    return [decoded(values) for values in documents]
 
 
 def check_readable(documents: Sequence[Mapping[str, Any]]) -> None:
@@ -76,12 +98,25 @@ def check_readable(documents: Sequence[Mapping[str, Any]]) -> None:
             "these are training documents of spaCy 2; convert them (python -m spacy convert FILE . --converter json), "
             "and name the .spacy file"
         )
+    if documents and all(map(_has_numbers_of_labels, documents)):
+        raise AssayError(
+            "these are documents of doccano with numbers in place of labels; export them as JSONL with text labels"
+        )
 
 
 def _is_spacy_2(document: Mapping[str, Any]) -> bool:
     parts = document.get("paragraphs")
     return (
         isinstance(parts, list) and bool(parts) and all(isinstance(one, dict) and "sentences" in one for one in parts)
+    )
+
+
+def _has_numbers_of_labels(document: Mapping[str, Any]) -> bool:
+    items = document.get("annotations")
+    return (
+        "annotation_approver" in document
+        and isinstance(items, list)
+        and all(isinstance(one, dict) and isinstance(one.get("label"), int) for one in items)
     )
 
 

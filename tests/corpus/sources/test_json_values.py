@@ -46,6 +46,17 @@ def test_json_rows_of_an_object_are_those_of_its_list(tmp_path: Path, value: dic
         assert [row for _, row in read(tmp_path, data, rows=rows)] == ROWS
 
 
+def test_json_rows_of_a_long_list_of_texts_with_annotations(tmp_path: Path) -> None:
+    pairs = [[f"row {number}", {"entities": [[0, 3, "A"]]}] for number in range(9_999)]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"classes": ["A"], "annotations": pairs}))
+
+    rows = [row for _, row in iter_rows(path)]
+
+    assert rows[-1] == {"text": "row 9998", "entities": [[0, 3, "A"]]}
+    assert len(rows) == 9_999
+
+
 def test_json_rows_of_objects_one_after_the_other_are_these(tmp_path: Path) -> None:
     data = "\n".join(json.dumps(row, indent=2) for row in ROWS).encode()
 

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,14 @@ def test_tool_layout_of_tasks() -> None:
 
     assert (layout.format.format, layout.heads) == ("label_studio", ("sentence", "tokens"))
     assert layout.format.fields.model_dump(exclude_defaults=True) == {"id": "id"}
+
+
+def test_tool_layout_of_tasks_in_columns_of_json_text() -> None:
+    tasks = [{name: json.dumps(value) for name, value in task(row).items()} for row in range(20)]
+
+    layout = find_layout(tasks, Choices())
+
+    assert (layout.format.format, layout.heads) == ("label_studio", ("sentence", "tokens"))
 
 
 def test_tool_layout_finds_the_text_in_a_task() -> None:

@@ -3,7 +3,14 @@ from typing import Any
 
 import pytest
 
-from assay.corpus.documents.annotators.recognised import NAMES, READERS, format_remedy, recognised_format
+from assay.corpus.documents.annotators.recognised import (
+    NAMES,
+    READERS,
+    check_readable,
+    format_remedy,
+    recognised_format,
+)
+from assay.corpus.errors import AssayError
 from tests.corpus.documents.annotators import test_argilla as argilla
 from tests.corpus.documents.annotators import test_doccano as doccano
 from tests.corpus.documents.annotators import test_label_studio as label_studio
@@ -58,6 +65,24 @@ def test_recognised_format_tells_the_tool(documents: list[dict[str, Any]], tool:
 )
 def test_recognised_format_says_nothing_of_other_documents(documents: list[dict[str, Any]]) -> None:
     assert recognised_format(documents) is None
+
+
+def test_recognised_format_sees_objects_in_json_text() -> None:
+    task = {"id": 1, "data": '{"text": "Fine"}', "annotations": '[{"id": 1, "result": []}]'}
+    record = {"id": "r1", "fields": '{"text": "Fine"}', "responses": '{"tone": [{"value": "good"}]}'}
+
+    assert recognised_format([task]) == "label_studio"
+    assert recognised_format([record]) == "argilla"
+    assert recognised_format([{"text": "Fine", "label": '["good"]'}]) is None
+    assert recognised_format([{**record, "fields": "{broken"}]) is None
+
+
+def test_check_readable_refuses_numbers_of_labels() -> None:
+    document = {"text": "Fine", "annotations": [{"label": 1, "user": 1}], "annotation_approver": None}
+
+    with pytest.raises(AssayError, match="numbers in place of labels; export them as JSONL with text labels"):
+        check_readable([document])
+    check_readable([{**document, "annotations": [{"label": "good", "user": 1}]}])
 
 
 def test_format_remedy_names_tool_and_key() -> None:
