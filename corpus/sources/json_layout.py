@@ -52,15 +52,19 @@ def recognise_json(path: Path, text: str, rows: str | None, *, whole: bool) -> J
     return _from_text(path, start, json_name=name.endswith((".json", ".jsonl")), whole=whole)
 
 
-def no_list(path: Path, names: Sequence[str], rows: str | None = None) -> AssayError:
+def no_list(path: Path, names: Sequence[str], rows: str | None = None, nested: Sequence[str] = ()) -> AssayError:
     """Return the error for an object without the list of rows.
 
     Args:
         path: the file.
         names: fields of the object.
         rows: name of the list that the user has set; None: any list of objects.
+        nested: dotted names of lists in these fields.
     """
     problem = f"no list {rows!r}" if rows else "no list of rows"
+    if nested:
+        lists = f"{nested[0]!r}" if len(nested) == 1 else f"one of {', '.join(nested[:MOST_NAMES])}"
+        return AssayError(f"{path} holds an object with {problem} of its own; set source.file.rows to {lists}")
     return AssayError(
         f"{path} holds an object with {problem}; its fields are {', '.join(names[:MOST_NAMES])}; "
         "name the list in source.file.rows, such as data or result.items; write . where the object is a row itself, "
@@ -82,18 +86,18 @@ def _list_of_rows(path: Path, value: Mapping[str, Any]) -> JsonLayout:
     if recognised_format([value]) is not None:
         return JsonLayout(form="sequence")
     names = [name for name, item in value.items() if isinstance(item, list) and _are_rows(item)]
-    names = names or [
-        f"{name}.{inner}"
-        for name, item in value.items()
-        if isinstance(item, dict)
-        for inner, items in item.items()
-        if isinstance(items, list) and _are_rows(items)
-    ]
+    names = names or [inner for name, item in value.items() for inner in nested_lists(name, item)]
     if not names:
         raise no_list(path, list(value))
     if len(names) > 1:
         raise several_lists(path, names)
     return JsonLayout(form="object", rows=names[0])
+
+
+def nested_lists(name: str, value: Any) -> list[str]:
+    """Return the dotted names of the lists of rows in a field."""
+    members = value.items() if isinstance(value, dict) else ()
+    return [f"{name}.{inner}" for inner, items in members if isinstance(items, list) and _are_rows(items)]
 
 
 def _are_rows(items: Sequence[Any]) -> bool:

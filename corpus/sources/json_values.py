@@ -4,13 +4,14 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import FileDescription, JsonLayout
-from assay.corpus.sources.json_layout import is_row, no_list, several_lists
+from assay.corpus.sources.json_layout import is_row, nested_lists, no_list, several_lists
 from assay.corpus.sources.lines import NumberedRow, as_row, unwrapped
 from assay.corpus.sources.text_stream import open_stream
 
@@ -171,36 +172,44 @@ def _items(text: JsonText) -> Iterator[Value]:
             return
 
 
+@dataclass
+class _Found:
+    """Names of the fields of an object, of the lists that were read, and of lists in other fields."""
+
+    names: list[str] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    nested: list[str] = field(default_factory=list)
+
+
 def _listed(text: JsonText, rows: str | None) -> Iterator[Value]:
     """Yield the items of the list with this name; None: of the only list of objects.
 
     Raises:
         AssayError: there is no such list, or more than one.
     """
-    read: list[str] = []
-    names: list[str] = []
+    found = _Found()
     parts = rows.split(".") if rows else []
-    yield from _members(text, parts, read, names)
-    if not read:
-        raise no_list(text.path, names, rows)
+    yield from _members(text, parts, found)
+    if not found.read:
+        raise no_list(text.path, found.names, rows, [] if rows else found.nested)
 
 
-def _members(text: JsonText, parts: Sequence[str], read: list[str], names: list[str]) -> Iterator[Value]:
+def _members(text: JsonText, parts: Sequence[str], found: _Found) -> Iterator[Value]:
     text.take("{")
     if text.peek() == "}":
         text.take("}")
         return
     while True:
         name = text.value()[0]
-        names.append(str(name))
+        found.names.append(str(name))
         text.take(":")
         opening = text.peek()
         if opening == "[" and (parts == [name] or not parts):
-            yield from _rows_of(text, str(name), is_named=bool(parts), read=read)
+            yield from _rows_of(text, str(name), is_named=bool(parts), read=found.read)
         elif opening == "{" and len(parts) > 1 and parts[0] == name:
-            yield from _members(text, parts[1:], read, names)
+            yield from _members(text, parts[1:], found)
         else:
-            text.value()
+            found.nested += nested_lists(str(name), text.value()[0])
         if text.take(",}") == "}":
             return
 

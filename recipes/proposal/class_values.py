@@ -12,7 +12,7 @@ from assay.recipes.proposal.questions import AmbiguousError, argument
 
 # What programs and people write for a missing value.
 _MISSING_VALUES = frozenset(
-    {"na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", "not labelled",
+    {"na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", "\\n", "not labelled",
      "no label", "unannotated", "not annotated"}
 )  # fmt: skip
 # Beside the numbers of two or more classes, this one may mean that there is none.

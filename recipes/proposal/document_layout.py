@@ -27,7 +27,7 @@ from assay.recipes.proposal.sentence_layout import find_sentences, objects_in, p
 from assay.recipes.proposal.source_settings import with_settings
 from assay.recipes.proposal.tool_layout import tool_layout
 from assay.recipes.proposal.word_layout import tagged_layout, words_and_tags
-from assay.recipes.proposal.written_cells import with_lists
+from assay.recipes.proposal.written_cells import with_lists, with_objects
 
 LISTS = ("objects", "list", "words")
 
@@ -39,7 +39,7 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
         AmbiguousError: the sample can be read in more than one way.
         AssayError: there is no text, or nothing to learn.
     """
-    cells, documents = documents, with_lists(documents)
+    cells, documents = documents, with_objects(with_lists(documents))
     profiles = profile_fields(documents)
     layout = _find(documents, profiles, choices, cells)
     if not layout.heads:

@@ -29,6 +29,32 @@ def with_lists(documents: Documents) -> Documents:
     ]
 
 
+def with_objects(documents: Documents) -> Documents:
+    """Return the documents with lists of objects in place of objects of lists that hold starts, ends and types."""
+    names = dict.fromkeys(name for document in documents for name, value in document.items() if isinstance(value, dict))
+    found = {name for name in names if _hold_entities([document.get(name) for document in documents])}
+    return [
+        {name: _objects(value) if name in found and value else value for name, value in document.items()}
+        for document in documents
+    ]
+
+
+def _hold_entities(cells: Cells) -> bool:
+    """Return whether cells are objects of lists of one length, of which two hold numbers, and one holds texts."""
+    filled = [cell for cell in cells if cell]
+    if not all(isinstance(cell, dict) and all(isinstance(items, list) for items in cell.values()) for cell in filled):
+        return False
+    if any(len(set(map(len, cell.values()))) > 1 or cell.keys() != filled[0].keys() for cell in filled):
+        return False
+    columns = [[item for cell in filled for item in cell[name]] for name in filled[0]]
+    numbers = sum(bool(items) and all(type(item) is int for item in items) for items in columns)
+    return numbers >= 2 and any(items and all(isinstance(item, str) for item in items) for items in columns)
+
+
+def _objects(cell: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(cell, values, strict=True)) for values in zip(*cell.values(), strict=True)]
+
+
 def _texts(documents: Documents) -> list[str]:
     """Return the fields whose values are texts, where they have one."""
     names = dict.fromkeys(name for document in documents for name in document)

@@ -57,6 +57,16 @@ def test_json_rows_of_a_long_list_of_texts_with_annotations(tmp_path: Path) -> N
     assert len(rows) == 9_999
 
 
+def test_json_rows_name_the_list_in_a_field_of_a_long_object(tmp_path: Path) -> None:
+    examples = [{"text": f"row {number}"} for number in range(9_999)]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"rasa_nlu_data": {"examples": examples, "regex": []}}))
+
+    with pytest.raises(AssayError, match=r"set source\.file\.rows to 'rasa_nlu_data\.examples'"):
+        list(iter_rows(path))
+    assert len(list(iter_rows(path, FileSettings(rows="rasa_nlu_data.examples")))) == 9_999
+
+
 def test_json_rows_of_objects_one_after_the_other_are_these(tmp_path: Path) -> None:
     data = "\n".join(json.dumps(row, indent=2) for row in ROWS).encode()
 

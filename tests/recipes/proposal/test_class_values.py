@@ -1,3 +1,4 @@
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -19,13 +20,13 @@ def test_check_class_accepts_values_with_one_meaning(values: list[str]) -> None:
     check_class(profile(values), Choices())
 
 
-@pytest.mark.parametrize("value", ["NA", "n/a", "NaN", "null", "#N/A", "?", "Unlabelled"])
+@pytest.mark.parametrize("value", ["NA", "n/a", "NaN", "null", "#N/A", "?", "\\N", "Unlabelled"])
 def test_check_class_asks_what_a_missing_value_means(value: str) -> None:
     asked = profile(["good", "bad", value])
     with pytest.raises(AmbiguousError) as error:
         check_class(asked, Choices())
     assert str(error.value) == (
-        f"40 rows with {value} in label: is that a class, or no class? Add --set 'source.no_label=[\"{value}\"]' to "
+        f"40 rows with {value} in label: is that a class, or no class? Add --set 'source.no_label=[{json.dumps(value)}]' to "
         "leave these rows out, or --set 'source.no_label=[]' if it is a class"
     )
     check_class(asked, Choices(settings={"no_label": []}))

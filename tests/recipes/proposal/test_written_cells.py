@@ -6,7 +6,7 @@ import pytest
 from assay.recipes.proposal.document_layout import find_layout
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.layout_parts import Documents
-from assay.recipes.proposal.written_cells import are_tags, with_lists
+from assay.recipes.proposal.written_cells import are_tags, with_lists, with_objects
 from tests.recipes.proposal.documents import TAGS, WORDS
 
 SPACED = {"sentence": " ".join(WORDS), "labels": " ".join(TAGS)}
@@ -82,3 +82,29 @@ def test_find_layout_takes_lists_in_cells_for_lists(row: dict[str, str], expecte
 def test_find_layout_takes_a_list_of_one_for_the_class() -> None:
     rows = [{"text": f"Acme opens plant {row}", "topic": ("['a']", "['b']")[row % 2]} for row in range(20)]
     assert layout_of(rows) == {"heads": ("sentence",), "fields": {"label": "topic"}}
+
+
+def test_find_layout_takes_objects_of_lists_for_entities() -> None:
+    documents = [
+        {"text": f"Acme opens plant {row}", "spans": {"start": [0], "end": [4], "label": ["ORG"], "score": [0.5]}}
+        for row in range(20)
+    ]
+    documents.append({"text": "Nobody came", "spans": {"start": [], "end": [], "label": [], "score": []}})
+
+    layout = find_layout(documents, Choices())
+
+    assert (layout.format.fields.entities, layout.heads) == ("spans", ("tokens",))
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"text": ["Acme"], "answer_start": [0]},
+        {"start": [0, 5], "end": [4], "label": ["ORG"]},
+        {"start": 0, "end": 4, "label": "ORG"},
+    ],
+)
+def test_with_objects_leaves_other_objects_as_they_are(answers: dict[str, Any]) -> None:
+    documents = [{"text": "Acme", "answers": answers}]
+
+    assert with_objects(documents) == documents
