@@ -33,11 +33,13 @@ class _Frozen(BaseModel):
 class TableLayout(_Frozen):
     """Layout of a table: a line `sep=` may precede the names. `decimal_columns` hold numbers with a decimal comma.
 
-    Without a header, the first line is a row, and the settings name the columns.
+    `blanks` says whether blanks after a separator are left out, since quotation marks follow them. Without a header,
+    the first line is a row, and the settings name the columns.
     """
 
     separator: str
     quotes: bool = True
+    blanks: bool = False
     separator_line: bool = False
     header: bool = True
     columns: tuple[str, ...] = ()
@@ -114,6 +116,8 @@ class FileDescription(_Frozen):
         parts = [f"separator {separator}"] if len(self.table.columns) > 1 else ["one column"]
         if not self.table.quotes:
             parts.append("no quotes")
+        if self.table.blanks:
+            parts.append("blanks after it left out")
         if not self.table.header:
             parts.append("no line of names")
         if self.table.decimal_columns:

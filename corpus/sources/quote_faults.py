@@ -46,7 +46,7 @@ class QuotedRecord:
     @cached_property
     def cells(self) -> list[QuotedCell]:
         """The quoted cells, up to the first one that is not closed."""
-        return list(quoted_cells(self.text, self.separator)) if self.layout.quotes else []
+        return list(quoted_cells(self.text, self.separator, blanks=self.layout.blanks)) if self.layout.quotes else []
 
     @property
     def is_escaped(self) -> bool:
@@ -99,7 +99,7 @@ class QuotedRecord:
 
     def count_cells(self) -> int | None:
         """Return the number of cells if quotation marks inside of cells are not doubled; None if a cell is open."""
-        return count_cells(self.text, self.separator, escaped=self.is_escaped)
+        return count_cells(self.text, self.separator, escaped=self.is_escaped, blanks=self.layout.blanks)
 
     def _unclosed(self, cell: QuotedCell) -> QuoteFault | None:
         """Return the fault of a cell whose quotation mark is not closed in its row, since rows follow that line."""

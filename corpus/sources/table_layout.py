@@ -5,6 +5,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from assay.corpus.errors import AssayError
@@ -43,13 +44,15 @@ def recognise_table(path: Path, text: str, settings: FileSettings, *, whole: boo
     quotes = settings.quotes
     if quotes is None:
         quotes = separator != "\t" or not _is_plain(text, separator, whole)
-    records = read_records(text, separator, quotes, whole)
+    blanks = quotes and _has_blanks(read_records(text, separator, quotes, whole))
+    records = read_records(text, separator, quotes, whole, blanks=blanks)
     first = records[0] if records else []
     names = numbered_names(path, settings.columns, len(first)) if settings.columns else column_names(path, first)
     decimal = _decimal_columns(names, records if settings.columns else records[1:], settings.decimal)
     return TableLayout(
         separator=separator,
         quotes=quotes,
+        blanks=blanks,
         separator_line=bool(line),
         header=not settings.columns,
         columns=names,
@@ -60,16 +63,16 @@ def recognise_table(path: Path, text: str, settings: FileSettings, *, whole: boo
 def is_table(layout: TableLayout, text: str, *, whole: bool) -> bool:
     """Return whether nearly all records of a text have a cell for each of at least two columns."""
     text = text[5:] if layout.separator_line else text
-    records = read_records(text, layout.separator, layout.quotes, whole)
+    records = read_records(text, layout.separator, layout.quotes, whole, blanks=layout.blanks)
     # A sentence or two of text may hold a comma each; hardly one holds tabs.
     least = 2 if layout.separator == "\t" else 3
     return len(layout.columns) > 1 and len(records) >= least and _share(records) >= PLAIN_SHARE
 
 
-def read_records(text: str, separator: str, quotes: bool, whole: bool) -> list[list[str]]:
+def read_records(text: str, separator: str, quotes: bool, whole: bool, *, blanks: bool = False) -> list[list[str]]:
     """Return the first records of a text; the last one is left out where the text may end inside it."""
     records = []
-    reader = table_reader(io.StringIO(text, newline=""), separator, quotes)
+    reader = table_reader(io.StringIO(text, newline=""), separator, quotes, blanks=blanks)
     try:
         for record in reader:
             if record:
@@ -81,11 +84,20 @@ def read_records(text: str, separator: str, quotes: bool, whole: bool) -> list[l
     return records if whole or len(records) < 2 else records[:-1]
 
 
-def table_reader(lines: Iterable[str], separator: str, quotes: bool, *, strict: bool = False) -> Iterator[list[str]]:
-    """Return the records of lines of text; if strict, a quoted cell that is not closed raises `csv.Error`."""
-    return csv.reader(
-        lines, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE, strict=strict
-    )
+def table_reader(
+    lines: Iterable[str], separator: str, quotes: bool, *, blanks: bool = False, strict: bool = False
+) -> Iterator[list[str]]:
+    """Return the records of lines of text.
+
+    Args:
+        lines: what is read.
+        separator: what stands between cells.
+        quotes: whether quotation marks enclose cells.
+        blanks: whether blanks after a separator are left out.
+        strict: whether a quoted cell that is not closed raises `csv.Error`.
+    """
+    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=separator, quoting=quoting, skipinitialspace=blanks, strict=strict)
 
 
 def column_names(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
@@ -143,6 +155,16 @@ def _share(records: Records) -> float:
     """Return the share of records that fit the first one; 1 for a first line alone."""
     width = len(records[0])
     return sum(fits(record, width) for record in records[1:]) / (len(records) - 1) if len(records) > 1 else 1.0
+
+
+def _has_blanks(records: Records) -> bool:
+    """Return whether blanks precede the quotation marks of cells: in most records, the same column has some."""
+    columns = zip_longest(*records[1:], fillvalue="")
+    return any(2 * sum(map(_is_quoted_after_blank, cells)) > len(cells) for cells in columns)
+
+
+def _is_quoted_after_blank(cell: str) -> bool:
+    return cell.startswith(" ") and cell.lstrip(" ").startswith('"')
 
 
 def _is_plain(text: str, separator: str, whole: bool) -> bool:

@@ -21,10 +21,16 @@ class QuotedCell:
     is_closed: bool
 
 
-def quoted_cells(record: str, separator: str) -> Iterator[QuotedCell]:
-    """Yield the quoted cells of a record, up to the first one that is not closed."""
+def quoted_cells(record: str, separator: str, *, blanks: bool = False) -> Iterator[QuotedCell]:
+    """Yield the quoted cells of a record, up to the first one that is not closed.
+
+    Args:
+        record: lines of a table.
+        separator: what stands between cells.
+        blanks: whether blanks may precede a cell.
+    """
     position = 0
-    while position < len(record):
+    while (position := _start(record, position, blanks=blanks)) < len(record):
         if record[position] == QUOTE:
             end = _next_quote(record, position)
             follows = "" if end is None else record[end + 1 : end + 2]
@@ -39,19 +45,21 @@ def quoted_cells(record: str, separator: str) -> Iterator[QuotedCell]:
                 return
 
 
-def count_cells(record: str, separator: str, *, escaped: bool) -> int | None:
+def count_cells(record: str, separator: str, *, escaped: bool, blanks: bool = False) -> int | None:
     """Return the number of cells where quotation marks inside of quoted cells are not doubled; None if one stays open.
 
     Args:
         record: lines of a table.
         separator: what stands between cells.
         escaped: whether a backslash precedes quotation marks that close nothing.
+        blanks: whether blanks may precede a cell.
     """
     after = f"(?=[{re.escape(separator + LINE_ENDS)}]|\\Z)"
     inside = r'(?:[^"\\]++|\\.|"")*+' if escaped else ".*?"
     quoted, plain = re.compile(f'"{inside}"{after}', re.DOTALL), re.compile(f".*?{after}", re.DOTALL)
     count = position = 0
     while True:
+        position = _start(record, position, blanks=blanks)
         is_quoted = record[position : position + 1] == QUOTE
         cell = (quoted if is_quoted else plain).match(record, position)
         if cell is None:
@@ -60,6 +68,13 @@ def count_cells(record: str, separator: str, *, escaped: bool) -> int | None:
         if record[cell.end() : cell.end() + 1] != separator:
             return count
         position = cell.end() + 1
+
+
+def _start(record: str, position: int, *, blanks: bool) -> int:
+    """Return the offset of a cell, behind the blanks that precede it."""
+    while blanks and record[position : position + 1] == " ":
+        position += 1
+    return position
 
 
 def _next_quote(text: str, start: int) -> int | None:

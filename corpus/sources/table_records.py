@@ -67,7 +67,8 @@ class TableRecords:
                 yield record
 
     def _reader(self) -> Iterator[list[str]]:
-        return table_reader(self._lines, self._layout.separator, self._layout.quotes, strict=True)
+        layout = self._layout
+        return table_reader(self._lines, layout.separator, layout.quotes, blanks=layout.blanks, strict=True)
 
     def _record(self) -> QuotedRecord:
         return QuotedRecord(tuple(self._lines.record), self._lines.first_line, self._layout, self._width)

@@ -170,6 +170,30 @@ def test_table_records_read_a_cell_that_is_closed(tmp_path: Path, cell: str, tex
     assert len(rows) == 4
 
 
+def test_table_records_read_quoted_cells_after_blanks(tmp_path: Path) -> None:
+    valid = "".join(f'k{number}, "shirt, {number}\nnew ""one""",  "good"\n' for number in range(5))
+    text = f'id, text, label\n{valid}k5, "umber, "bad"\nk6, plain , good\nk7, "a "b" c", bad\nk8, " olive", bad\n'
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8")
+
+    rows = [row for _, row in iter_rows(path)]
+
+    texts = [(row["text"], row["label"]) for row in rows if isinstance(row, dict)]
+    assert texts[:5] == [(f'shirt, {number}\nnew "one"', "good") for number in range(5)]
+    assert texts[5:] == [("plain ", "good"), (" olive", "bad")]
+    assert [row.reason for row in rows if isinstance(row, InvalidRow)] == [
+        'text follows a closing quotation mark: "umber, "bad" (the cell opens in line 12)',
+        'text follows a closing quotation mark: "a "b" c", bad (the cell opens in line 14)',
+    ]
+
+
+def test_table_records_keep_a_few_quotation_marks_after_blanks(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,text,label\nk1, "olive" is nice,good\n' + plain(2, 4), encoding="utf-8")
+
+    assert next(row["text"] for _, row in iter_rows(path)) == ' "olive" is nice'
+
+
 def test_table_records_take_quotation_marks_as_characters_where_the_settings_say_so(tmp_path: Path) -> None:
     text = 'id,text,label\nk1,"umber,bad\n' + plain(2, 4) + 'k5,"x" olive,good\n'
 

@@ -26,8 +26,8 @@ def test_check_class_asks_what_a_missing_value_means(value: str) -> None:
     with pytest.raises(AmbiguousError) as error:
         check_class(asked, Choices())
     assert str(error.value) == (
-        f"40 rows with {value} in label: is that a class, or no class? Add --set 'source.no_label=[{json.dumps(value)}]' to "
-        "leave these rows out, or --set 'source.no_label=[]' if it is a class"
+        f"40 rows with {value} in label: is that a class, or no class? Add --set 'source.no_label="
+        f"[{json.dumps(value)}]' to leave these rows out, or --set 'source.no_label=[]' if it is a class"
     )
     check_class(asked, Choices(settings={"no_label": []}))
 
