@@ -4,7 +4,7 @@ Tables stay on disk, mapped into memory; scripts of a data set never run. `datas
 on use.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.arrow_values import python_values
+from assay.corpus.sources.class_names import renamers, with_names
 from assay.corpus.sources.row_filter import RowFilter
 from assay.corpus.storage.digest import digest_folder, digest_json
 
@@ -126,48 +127,15 @@ def _kind(file: str) -> str | None:
 
 
 def _rows(table: Any, name: str) -> Iterator[dict[str, Any] | InvalidRow]:
-    names = {column: rename for column, feature in table.features.items() if (rename := _renamer(feature))}
+    names = renamers(table.features.to_dict())
     done = 0
     for batch in table.with_format("arrow").iter(batch_size=ROWS_PER_BATCH):
-        for row in python_values(batch, partial(_position, name, done)):
-            if isinstance(row, InvalidRow):
-                yield row
-            else:
-                yield {column: names[column](value) if column in names else value for column, value in row.items()}
+        yield from with_names(python_values(batch, partial(_position, name, done)), names)
         done += len(batch)
 
 
 def _position(name: str, before: int, index: int) -> str:
     return f"{name}:{before + index}"
-
-
-def _renamer(feature: Any) -> Callable[[Any], Any] | None:
-    """Return a function that turns class numbers in values of a feature into names; None if it has none."""
-    import datasets
-
-    if isinstance(feature, datasets.ClassLabel):
-        # -1 marks an unpublished label.
-        return lambda value: feature.names[value] if value is not None and value >= 0 else None
-    if isinstance(feature, datasets.List | datasets.LargeList):
-        return _list_renamer(_renamer(feature.feature))
-    if isinstance(feature, Mapping):
-        return _object_renamer({key: rename for key, part in feature.items() if (rename := _renamer(part))})
-    return None
-
-
-def _list_renamer(rename: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
-    if rename is None:
-        return None
-    return lambda values: None if values is None else [rename(value) for value in values]
-
-
-def _object_renamer(renames: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], Any] | None:
-    def rename(value: Any) -> Any:
-        if value is None:
-            return None
-        return {key: renames[key](part) if key in renames else part for key, part in value.items()}
-
-    return rename if renames else None
 
 
 def _brief(error: Exception) -> str:

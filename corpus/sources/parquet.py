@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.arrow_values import python_values
+from assay.corpus.sources.class_names import features_of, renamers, with_names
 from assay.corpus.sources.lines import NumberedRow
 
 ROWS_PER_BATCH = 1_024
@@ -50,8 +51,12 @@ def parquet_rows(path: Path) -> Iterator[NumberedRow]:
 
 
 def batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> list[dict[str, Any] | InvalidRow]:
-    """Return the rows of a batch that starts `before` rows after the beginning of its file, see `python_values`."""
-    return python_values(batch, lambda index: f"{path.name}:{before + index + 1}")
+    """Return the rows of a batch that starts `before` rows after the beginning of its file, see `python_values`.
+
+    Columns that `datasets` wrote as ClassLabel give names instead of numbers.
+    """
+    rows = python_values(batch, lambda index: f"{path.name}:{before + index + 1}")
+    return list(with_names(rows, renamers(features_of(batch.schema.metadata))))
 
 
 def _groups_from(metadata: Any, start: int) -> tuple[int, list[int]]:
