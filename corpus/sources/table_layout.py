@@ -96,8 +96,13 @@ def table_reader(
         blanks: whether blanks after a separator are left out.
         strict: whether a quoted cell that is not closed raises `csv.Error`.
     """
-    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-    return csv.reader(lines, delimiter=separator, quoting=quoting, skipinitialspace=blanks, strict=strict)
+    return csv.reader(
+        lines,
+        delimiter=separator,
+        quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+        skipinitialspace=blanks,
+        strict=strict,
+    )
 
 
 def column_names(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
