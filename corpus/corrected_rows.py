@@ -14,6 +14,7 @@ from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.entity import Entity
 from assay.corpus.example import Example, Head, from_batch, to_batch
 from assay.corpus.overlay import AddedText, Correction, Overlay, corrected, is_complete, text_digest
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import CorrectionCounts
 
 CORRECTIONS = "corrections.jsonl"
@@ -137,13 +138,13 @@ class CorrectedRows:
 def correction_summary(counts: CorrectionCounts) -> str:
     """Return what corrections did in a few words."""
     parts = {
-        "corrected by people": counts.corrected,
-        "added by people": counts.added,
-        "corrections of another text": counts.stale,
-        "corrections of missing rows": counts.absent,
-        "added rows labelled in part": counts.incomplete,
+        f"{counts.corrected:,} corrected by people": counts.corrected,
+        f"{counts.added:,} added by people": counts.added,
+        f"{counted(counts.stale, 'correction')} of another text": counts.stale,
+        f"{counted(counts.absent, 'correction')} of missing rows": counts.absent,
+        f"{counted(counts.incomplete, 'added row')} labelled in part": counts.incomplete,
     }
-    return ", ".join(f"{count:,} {name}" for name, count in parts.items() if count) or "nothing corrected"
+    return ", ".join(text for text, count in parts.items() if count) or "nothing corrected"
 
 
 def write_corrected_rows(rows: Sequence[CorrectedRow], folder: Path) -> None:

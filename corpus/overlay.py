@@ -170,16 +170,17 @@ def read_overlay(path: Path, shared: SharedStore | None = None) -> Overlay:
 
 
 @contextmanager
-def _locked(path: Path, shared: SharedStore | None) -> Iterator[None]:
+def _locked(path: Path, shared: SharedStore | None) -> Iterator[Callable[[], None]]:
+    """Hold a file of corrections. Yields what checks, before a write, that no other machine has taken it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_name(path.name + ".lock"), timeout=LOCK_TIMEOUT_S):
             if shared is None:
-                yield
+                yield lambda: None
                 return
             name, seconds = f"locks/corrections-{path.stem}", LOCK_TIMEOUT_S
-            with hold_shared_lease(shared, name, wait=seconds, seconds=seconds):
-                yield
+            with hold_shared_lease(shared, name, wait=seconds, seconds=seconds) as lease:
+                yield lease.renew
     except Timeout as error:
         raise AssayError(f"{path} has been held by another process for {LOCK_TIMEOUT_S:g} s; try again") from error
 
@@ -208,12 +209,13 @@ def extend_overlay(
     Raises:
         AssayError: the file is damaged, or another process holds it.
     """
-    with _locked(path, shared):
+    with _locked(path, shared) as check_held:
         known = read_overlay(path, shared)
         new = list(decide(known))
         if not new:
             return known
         overlay = Overlay([*known.history, *new])
+        check_held()
         _write(path, overlay, shared)
     return overlay
 
@@ -225,11 +227,12 @@ def erase_corrections(path: Path, row_ids: Iterable[str], shared: SharedStore | 
         AssayError: the file is damaged, or another process holds it.
     """
     erased = set(row_ids)
-    with _locked(path, shared):
+    with _locked(path, shared) as check_held:
         history = read_overlay(path, shared).history
         kept = [correction for correction in history if correction.id not in erased]
         # A shared file without a change, too: this machine may hold an older copy of it.
         if len(kept) < len(history) or shared is not None:
+            check_held()
             _write(path, Overlay(kept), shared)
     return len(history) - len(kept)
 

@@ -1,9 +1,9 @@
 """What a returned row says about its labels, as far as a recipe reads and accepts it."""
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs
 from assay.corpus.documents.annotators.decisions import is_task_of_assay, reviews_of
@@ -17,6 +17,8 @@ from assay.corpus.example import Example, Head
 from assay.corpus.overlay import Correction
 from assay.corpus.storage.digest import digest_json
 
+T = TypeVar("T")
+NO_LABEL = ""
 _PAIRS = ("data.text_pair", "fields.text_pair", "text_pair")  # where tasks of Assay keep the second text
 
 
@@ -58,6 +60,20 @@ class Parts(NamedTuple):
             others.labels if self.labels is None else self.labels,
             others.entities if self.entities is None else self.entities,
         )
+
+
+class Said(NamedTuple):
+    """What a person said of each part of a row: None for nothing, `NO_LABEL` for a label that means none."""
+
+    label: str | None = None
+    labels: tuple[str, ...] | str | None = None
+    entities: tuple[Entity, ...] | None = None
+
+    @property
+    def parts(self) -> Parts:
+        """What the heads learn."""
+        label, labels = (None if said == NO_LABEL else said for said in (self.label, self.labels))
+        return Parts(label, labels, self.entities)  # type: ignore[arg-type]  # labels are text only where they are none
 
 
 @dataclass(frozen=True)
@@ -114,10 +130,8 @@ class ReadingRules:
         return Fields(label="label", labels="labels") if is_flat or are_two or may_be_open else Fields()
 
 
-def read_parts(row: AnnotatedRow, text: str, values: Mapping[str, Any], tool: str, rules: ReadingRules) -> Parts | None:
-    """Return what a row says, of the parts that the recipe reads; None if it says nothing.
-
-    The parts are empty if a person chose what means no label.
+def read_parts(row: AnnotatedRow, text: str, values: Mapping[str, Any], tool: str, rules: ReadingRules) -> Said:
+    """Return what a row says, of the parts that the recipe reads.
 
     Args:
         row: the row as the reader of the tool returns it.
@@ -129,14 +143,10 @@ def read_parts(row: AnnotatedRow, text: str, values: Mapping[str, Any], tool: st
     Raises:
         UnreadableError: a label is not accepted, or an entity does not fit the text.
     """
-    names, chose_none = rules.label_values(values, tool), False
-    label, labels = None, None
-    try:
-        label, labels = _label(row, names, rules), _labels(row, names, rules)
-    except NoLabelError:
-        chose_none = True
-    parts = Parts(label, labels, _entities(row, text, values, tool, rules))
-    return None if parts == Parts() and not chose_none else parts
+    names = rules.label_values(values, tool)
+    return Said(
+        _said(_label, row, names, rules), _said(_labels, row, names, rules), _entities(row, text, values, tool, rules)
+    )
 
 
 def text_pair_of(values: Mapping[str, Any], tool: str, rules: ReadingRules) -> str | None:
@@ -145,6 +155,18 @@ def text_pair_of(values: Mapping[str, Any], tool: str, rules: ReadingRules) -> s
     names = _PAIRS if own is None or not rules.is_of_source(values, tool) else (own,)
     found = (get_path(values, name) for name in names)
     return next((text for text in found if isinstance(text, str)), None)
+
+
+def _said(
+    read: Callable[[AnnotatedRow, LabelValues, ReadingRules], T | None],
+    row: AnnotatedRow,
+    values: LabelValues,
+    rules: ReadingRules,
+) -> T | str | None:
+    try:
+        return read(row, values, rules)
+    except NoLabelError:
+        return NO_LABEL
 
 
 def _label(row: AnnotatedRow, values: LabelValues, rules: ReadingRules) -> str | None:

@@ -72,7 +72,7 @@ def _untested(heads: Collection[Head], rows: SplittingRows, assignment: Assignme
 def _untrained(heads: Collection[Head], rows: SplittingRows, assignment: Assignment) -> list[str]:
     """Return warnings about classes, labels and entity types that only validation or test rows have."""
     counts = rows.labels.by_split(assignment.split_of)
-    counted = {
+    missing_by_kind = {
         kind: [
             f"{name!r} ({_held_out(counts[:, number])})"
             for number, name in named
@@ -83,7 +83,7 @@ def _untrained(heads: Collection[Head], rows: SplittingRows, assignment: Assignm
     return [
         f"no training row has the {kind} {_shown(missing)}, so the model misses it, and each such row is an error "
         "(validation.unseen_labels); add training rows that have it"
-        for kind, missing in counted.items()
+        for kind, missing in missing_by_kind.items()
         if missing
     ]
 

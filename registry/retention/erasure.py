@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field
 
 from assay.corpus.errors import AssayError
 from assay.corpus.overlay import erase_corrections
+from assay.corpus.plural import counted
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splitting.duplicates import HASH_BYTES, all_keys
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
@@ -192,7 +193,10 @@ def erase(plan: ErasurePlan, store: Path) -> int:
         for stored in plan.found:
             erase_rows(stored.snapshot, plan.ids)
     erased = sum(len(tracks.runs) for tracks in plan.tracked if tracks.name not in failed)
-    done = f"erased from {len(plan.found)} snapshots, {len(plan.copies)} copies and {erased} runs in MLflow"
+    done = (
+        f"erased from {counted(len(plan.found), 'snapshot')}, {counted(len(plan.copies), 'copy', 'copies')} and "
+        f"{counted(erased, 'run')} in MLflow"
+    )
     plan.model_copy(update={"missed": plan.missed | failed}).check_complete(done)
     return erased_keys
 

@@ -79,7 +79,7 @@ def test_corrections_of_another_text_or_of_missing_rows_are_left_out_and_counted
     assert read == ROWS
     counts = rows.counts()
     assert (counts.corrected, counts.stale, counts.absent) == (0, 1, 1)
-    assert correction_summary(counts) == "1 corrections of another text, 1 corrections of missing rows"
+    assert correction_summary(counts) == "1 correction of another text, 1 correction of missing rows"
 
 
 def test_added_rows_come_last_unless_the_source_holds_their_text_or_they_lack_labels() -> None:
@@ -90,7 +90,7 @@ def test_added_rows_come_last_unless_the_source_holds_their_text_or_they_lack_la
     )
     assert [row.text for row in read[4:]] == ["a new text"]
     assert (rows.counts().added, rows.counts().incomplete) == (1, 1)
-    assert correction_summary(rows.counts()) == "1 added by people, 1 added rows labelled in part"
+    assert correction_summary(rows.counts()) == "1 added by people, 1 added row labelled in part"
 
 
 def test_parts_that_a_recipe_does_not_read_are_left() -> None:

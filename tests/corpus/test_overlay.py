@@ -214,6 +214,24 @@ def test_a_version_from_before_all_corrections_has_none(tmp_path: Path) -> None:
     assert earlier.history == []
 
 
+def test_corrections_that_were_decided_too_slowly_take_back_nothing(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlay_module, "LOCK_TIMEOUT_S", 0.1)
+    shared = SharedStore(f"{bucket}/team")
+    here, there = (overlay_path(tmp_path / machine, "news") for machine in ("here", "there"))
+
+    def decide_slowly(known: Overlay) -> list[Correction]:
+        # The lease expires meanwhile, so that another machine takes it, and writes.
+        time.sleep(0.2)
+        add_corrections(there, [correction(ROWS[1], label="good")], shared)
+        return [correction(ROWS[0], label="good")]
+
+    with pytest.raises(AssayError, match="taken"):
+        extend_overlay(here, decide_slowly, shared)
+    assert [one.id for one in read_overlay(here, shared).history] == ["r1"]
+
+
 def test_corrections_are_shared_with_other_machines(tmp_path: Path, bucket: str) -> None:
     shared = SharedStore(f"{bucket}/team")
     here, there = (overlay_path(tmp_path / machine, "news") for machine in ("here", "there"))

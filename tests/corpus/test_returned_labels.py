@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from assay.corpus.documents.annotators.decisions import TABLE
 from assay.corpus.documents.fields import AnnotationRules, DocumentFormat, Fields
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.entity import Entity
@@ -215,6 +216,35 @@ def test_match_rows_asks_whether_the_people_of_a_table_agree(
     returned = _match(path, rules=rules)
     assert [one.label for one in returned.corrections] == labels
     assert returned.rejected == rejected
+
+
+def test_match_rows_asks_people_of_a_table_whose_labels_mean_none(tmp_path: Path) -> None:
+    rules = replace(RULES, source=DocumentFormat(no_label=["NA"]))
+    good, none = ({"new_label": label, "author": author} for label, author in (("good", "anna"), ("NA", "ben")))
+    returned = _match(_table(tmp_path, good, none), rules=rules)
+    assert returned.rejected == [("r1", "annotators disagree: anna says 'good', ben says nothing")]
+    assert (returned.corrections, _match(_table(tmp_path, none), rules=rules).undecided) == ([], 1)
+
+
+def test_match_rows_joins_the_lines_of_a_table_by_the_field_that_names_the_row(tmp_path: Path) -> None:
+    path = tmp_path / "done.csv"
+    path.write_text("key,text,new_label,author\nr1,Acme grew,good,anna\nr1,Acme grew,bad,ben\n", encoding="utf-8")
+    documents, rules = read_documents(str(path)), replace(RULES, id_field="key")
+    returned = match_rows(documents, TABLE, {ROW.id: ROW}, Overlay([]), rules, path)
+    assert returned.rejected == [("r1", "annotators disagree: anna says 'good', ben says 'bad'")]
+
+
+def test_match_rows_reads_exports_whose_columns_hold_json_text(tmp_path: Path) -> None:
+    result = [{"type": "choices", "from_name": "label", "to_name": "text", "value": {"choices": ["good"]}}]
+    task = {"id": 1, "data": {"row_id": "r1", "text": ROW.text}, "annotations": [{"id": 2, "result": result}]}
+    path = tmp_path / "tasks.jsonl"
+    path.write_text(
+        json.dumps({**task, "data": json.dumps(task["data"]), "annotations": json.dumps(task["annotations"])})
+    )
+    documents = read_documents(str(path))
+    rules = replace(RULES, heads=["sentence"])
+    returned = match_rows(documents, tool_of(documents, str(path)), {ROW.id: ROW}, Overlay([]), rules, path)
+    assert (returned.rejected, [(one.id, one.label) for one in returned.corrections]) == ([], [("r1", "good")])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from assay.corpus.documents.annotators.annotated_row import AnnotatedRow
 from assay.corpus.documents.fields import DocumentFormat, EntityFields, Fields
 from assay.corpus.documents.values import MISSING
 from assay.corpus.entity import Entity
-from assay.corpus.returned_parts import Parts, ReadingRules, read_parts, text_pair_of
+from assay.corpus.returned_parts import NO_LABEL, Parts, ReadingRules, Said, read_parts, text_pair_of
 
 SOURCE = DocumentFormat(
     format="label_studio", fold_labels=True, label_map={"1": "good", "0": "bad"}, no_label=["unlabelled"]
@@ -16,9 +16,7 @@ OF_TASK: dict[str, Any] = {"data": {"row_id": "r1"}}
 
 
 def parts_of(row: AnnotatedRow, values: Any, tool: str, rules: ReadingRules) -> Parts:
-    parts = read_parts(row, "Acme grew", values, tool, rules)
-    assert parts is not None
-    return parts
+    return read_parts(row, "Acme grew", values, tool, rules).parts
 
 
 def label_of(value: Any, rules: ReadingRules = RULES, values: Any = OF_TASK, tool: str = "csv") -> str | None:
@@ -42,8 +40,15 @@ def test_read_parts_renames_what_the_project_of_the_source_holds_and_nothing_tha
 
 def test_read_parts_tells_a_label_that_means_none_from_no_decision() -> None:
     row = AnnotatedRow("Acme grew", "Unlabelled")
-    assert read_parts(row, "Acme grew", OF_TASK, "csv", RULES) == Parts()
-    assert read_parts(AnnotatedRow("Acme grew", MISSING), "Acme grew", OF_TASK, "csv", RULES) is None
+    said = read_parts(row, "Acme grew", OF_TASK, "csv", RULES)
+    assert (said, said.parts) == (Said(label=NO_LABEL), Parts())
+    assert read_parts(AnnotatedRow("Acme grew", MISSING), "Acme grew", OF_TASK, "csv", RULES) == Said()
+
+
+def test_read_parts_keeps_the_labels_of_a_row_whose_class_means_none() -> None:
+    rules = ReadingRules(heads=["sentence", "labels"], source=SOURCE)
+    row = AnnotatedRow("Acme grew", "unlabelled", labels=["money"])
+    assert parts_of(row, OF_TASK, "csv", rules) == Parts(labels=("money",))
 
 
 def test_read_parts_folds_labels_that_are_new() -> None:

@@ -132,7 +132,12 @@ def _entities(responses: Responses, needs: Needs) -> Any:
     name = only_name(_names(responses, _is_spans), needs.fields.entities, "text has several kinds of spans")
     if name not in responses:
         return MISSING
-    return agreed([Annotation(value) for value in responses[name]], needs.rules)
+    # People mark the same spans in different orders.
+    return agreed([Annotation(_sorted(value)) for value in responses[name]], needs.rules)
+
+
+def _sorted(spans: Any) -> Any:
+    return sorted(spans, key=repr) if isinstance(spans, list) else spans
 
 
 def _names(responses: Responses, fits: Callable[[Any], bool]) -> list[str]:

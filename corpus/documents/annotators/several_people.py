@@ -25,7 +25,9 @@ DECIDED = frozenset(("accept", "reject"))
 _NAMES = {"prodigy": "_input_hash", TABLE: ROW_ID}
 
 
-def joined(read: Callable[[], Iterable[Item]], tool: str, fields: Fields) -> Iterator[Item]:
+def joined(
+    read: Callable[[], Iterable[Item]], tool: str, fields: Fields, id_field: str | None = None
+) -> Iterator[Item]:
     """Yield documents, of which those about one text are one: the first, with the others of them.
 
     Documents of different splits stay apart: a published test row is no other person's view of a training row. Memory
@@ -37,11 +39,13 @@ def joined(read: Callable[[], Iterable[Item]], tool: str, fields: Fields) -> Ite
         tool: format of the documents, or `TABLE` for filled in tables of tasks; those of most formats are yielded as
             they are.
         fields: names of the fields; those of text and split say which documents belong together.
+        id_field: field of the row's id in a table; None is that of tasks.
     """
     if tool not in (*BY_PERSON, TABLE):
         yield from read()
         return
-    key_of = partial(_key, tool=tool, fields=fields, columns=JsonColumns(tool, fields))
+    name = _NAMES.get(tool, "id") if id_field is None or tool != TABLE else id_field
+    key_of = partial(_key, tool=tool, fields=fields, name=name, columns=JsonColumns(tool, fields))
     counts = _documents_of_several(read, key_of)
     waiting: dict[int, list[Document]] = {}
     for item in read():
@@ -104,7 +108,7 @@ def _question(document: Values) -> str:
     return repr(document.get("label") if name is None else name)
 
 
-def _key(item: Item, tool: str, fields: Fields, columns: JsonColumns) -> int | None:
+def _key(item: Item, tool: str, fields: Fields, name: str, columns: JsonColumns) -> int | None:
     """Return a number that documents about one text have in common; None for a document that stands alone."""
     if isinstance(item, InvalidRow) or item.filtered:
         return None
@@ -112,12 +116,12 @@ def _key(item: Item, tool: str, fields: Fields, columns: JsonColumns) -> int | N
         values = columns.decoded(item).values
     except UnreadableError:
         return None
-    name = values.get(_NAMES.get(tool, "id"))
+    number = values.get(name)
     content = text_of(values, fields.text) if tool == "doccano" else get_path(values, fields.text)
     if tool == "label_studio" and is_full_task(values):
         task = stored_task(values) or {}
-        name, content = task.get("id"), get_path(task, f"data.{fields.text}")
-    if name is None:
+        number, content = task.get("id"), get_path(task, f"data.{fields.text}")
+    if number is None:
         return None
     split = get_path(values, fields.split) if fields.split else item.split_name
-    return hash((repr(name), repr(content), repr(split)))
+    return hash((repr(number), repr(content), repr(split)))

@@ -130,7 +130,7 @@ def test_erase_continues_when_one_mlflow_fails(store: Path, recipes_own: Path, m
 
     with monkeypatch.context() as patched:
         patched.setattr(forgetting, "erase_artifacts", broken)
-        with pytest.raises(IncompleteError, match=r"1 runs in MLflow, but not .*of-the-recipe.db .*went away"):
+        with pytest.raises(IncompleteError, match=r"1 run in MLflow, but not .*of-the-recipe.db .*went away"):
             erase(plan_erasure([ID], store), store)
     assert [folder.exists() for folder in kept.values()] == [True, False]
     erase(plan_erasure([ID], store), store)

@@ -94,6 +94,12 @@ def test_read_argilla_settles_disagreement_by_the_rule() -> None:
     assert labels_of({**SOURCE, "annotations": {"disagreement": "first"}}, disagreed) == ["good"]
 
 
+def test_read_argilla_compares_spans_of_two_people_without_their_order() -> None:
+    place = {"label": "LOC", "start": TEXT.index("Rome"), "end": TEXT.index("Rome") + 4}
+    both = {**FLAT, "spans.responses": [[ORG, place], [place, ORG]], "spans.responses.status": ["submitted"] * 2}
+    assert entities_of(SOURCE, both) == [[("Globex", "ORG"), ("Rome", "LOC")]]
+
+
 def test_read_argilla_asks_which_of_several_questions() -> None:
     several = {**FLAT, "topic.responses": [["land"]]}
 
