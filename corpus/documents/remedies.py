@@ -153,6 +153,10 @@ _REMEDIES = (
         r"not valid CSV|wrong number of cells",
         "correct the quotes and separators of that line, or set source.file.separator",
     ),
+    (
+        r"a cell has no column name",
+        "name each column in the first row of the sheet that is not empty, and remove titles above the names",
+    ),
     (r"not a label of fastText", "write __label__NAME for each label, with blanks between them and before the text"),
     (
         r"not the number of a word",

@@ -45,8 +45,8 @@ def _rows(path: Path, worksheet: Any, columns: Mapping[str, int]) -> Iterator[Nu
             names = numbered_names(path, columns, len(cells))
         if not names:
             names = column_names(path, ["" if cell is None else str(cell) for cell in cells])
-        elif any(cell is not None for cell in cells[len(names) :]):
-            reason = f"wrong number of cells: {len(cells)}, the header has {len(names)}"
+        elif (unnamed := next((cell for cell in cells[len(names) :] if cell is not None), None)) is not None:
+            reason = f"a cell has no column name: {unnamed}, and the names are {', '.join(names)}"
             yield number, InvalidRow(f"{path.name}:{number}", reason, shorten([str(cell) for cell in cells]))
         else:
             yield number, dict(zip_longest(names, cells[: len(names)]))

@@ -8,6 +8,7 @@ from typing import Any
 from assay.corpus.choice import nearest
 from assay.corpus.documents.list_names import Documents, list_fault
 from assay.corpus.documents.raw_document import SPLIT_ALIASES
+from assay.corpus.documents.tag_schemes import OUTSIDE
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.conll_layout import is_tag
 from assay.recipes.proposal.field_content import SHOWN, content, counted_values, described, listed, shown_name
@@ -164,17 +165,17 @@ def find_texts(profiles: Profiles, choices: Choices) -> tuple[str, str | None]:
 def _single_text(profiles: Profiles, candidates: Profiles, by_last: Mapping[str, str]) -> str:
     if "text" in by_last:
         return by_last["text"]
+    if (tags := next(filter(_is_tag, profiles.values()), None)) is not None:
+        raise AssayError(
+            f"{tags.name} holds tags, so each row is a word: write lists of words and tags, a row per sentence "
+            "(format: tokens), or CoNLL with a blank line after each sentence"
+        )
     named = [by_last[name] for name in TEXT_NAMES if name in by_last]
     if len(candidates) > 1 and len(named) != 1:
         raise ask("the text of a row", "--text", list(candidates.values()))
     if not candidates:
-        fields = f"no field holds texts: {described(list(profiles.values())) or 'there are none'}"
-        if (tags := next(filter(_is_tag, profiles.values()), None)) is not None:
-            raise AssayError(
-                f"{fields}; {tags.name} holds tags, so each row is a word: write lists of words and tags, a row per "
-                "sentence (format: tokens), or CoNLL with a blank line after each sentence"
-            )
-        raise AssayError(f"{fields}; name the text with --text FIELD")
+        fields = described(list(profiles.values())) or "there are none"
+        raise AssayError(f"no field holds texts: {fields}; name the text with --text FIELD")
     return (named or list(candidates))[0]
 
 
@@ -288,7 +289,7 @@ def is_text(profile: FieldProfile) -> bool:
 
 def _is_tag(profile: FieldProfile) -> bool:
     """Return whether the values of a field are tags of words, such as O and B-PER."""
-    return len(profile.counts) > 1 and all(map(is_tag, profile.counts))
+    return len(profile.counts) > 1 and OUTSIDE in profile.counts and all(map(is_tag, profile.counts))
 
 
 def find_split(profiles: Profiles, choices: Choices) -> str | None:

@@ -42,7 +42,9 @@ def with_objects(documents: Documents) -> Documents:
 def _hold_entities(cells: Cells) -> bool:
     """Return whether cells are objects of lists of one length, of which two hold numbers, and one holds texts."""
     filled = [cell for cell in cells if cell]
-    if not all(isinstance(cell, dict) and all(isinstance(items, list) for items in cell.values()) for cell in filled):
+    if not filled or not all(
+        isinstance(cell, dict) and all(isinstance(items, list) for items in cell.values()) for cell in filled
+    ):
         return False
     if any(len(set(map(len, cell.values()))) > 1 or cell.keys() != filled[0].keys() for cell in filled):
         return False

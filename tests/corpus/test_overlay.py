@@ -227,7 +227,7 @@ def test_corrections_that_were_decided_too_slowly_take_back_nothing(
         add_corrections(there, [correction(ROWS[1], label="good")], shared)
         return [correction(ROWS[0], label="good")]
 
-    with pytest.raises(AssayError, match="taken"):
+    with pytest.raises(AssayError, match="was given out"):
         extend_overlay(here, decide_slowly, shared)
     assert [one.id for one in read_overlay(here, shared).history] == ["r1"]
 

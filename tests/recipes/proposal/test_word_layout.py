@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from assay.corpus.errors import AssayError
@@ -81,8 +83,13 @@ def test_find_layout_takes_words_without_tags_for_no_tagged_words() -> None:
     assert (layout.format.format, layout.format.fields.text, layout.heads) == ("rows", "text", ("sentence",))
 
 
-def test_find_layout_tells_what_a_table_of_words_needs() -> None:
-    words = [{"Word": word, "POS": "NN", "Tag": tag} for word, tag in (("EU", "B-org"), ("rejects", "O")) * 10]
+@pytest.mark.parametrize("columns", [{}, {"Sentence #": "Sentence: {}"}, {"sentence": "EU rejects German call {}"}])
+def test_find_layout_tells_what_a_table_of_words_needs(columns: dict[str, str]) -> None:
+    words: list[dict[str, Any]] = [
+        {**{name: value.format(row) for name, value in columns.items()}, "Word": word, "POS": "NN", "Tag": tag}
+        for row in range(10)
+        for word, tag in (("EU", "B-org"), ("rejects", "O"))
+    ]
 
     with pytest.raises(AssayError, match="Tag holds tags, so each row is a word: write lists of words and tags"):
         find_layout(words, Choices())

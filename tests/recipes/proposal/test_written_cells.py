@@ -102,6 +102,7 @@ def test_find_layout_takes_objects_of_lists_for_entities() -> None:
         {"text": ["Acme"], "answer_start": [0]},
         {"start": [0, 5], "end": [4], "label": ["ORG"]},
         {"start": 0, "end": 4, "label": "ORG"},
+        {},
     ],
 )
 def test_with_objects_leaves_other_objects_as_they_are(answers: dict[str, Any]) -> None:
