@@ -28,7 +28,7 @@ from assay.corpus.returned_parts import Parts, ReadingRules, Said, read_parts, t
 
 
 @dataclass(frozen=True)
-class Decision:
+class RowDecision:
     """What a person decided about a row."""
 
     row_id: str
@@ -41,7 +41,7 @@ class Decision:
     is_silent: bool
 
     @classmethod
-    def read(cls, document: Document, tool: str, rules: ReadingRules) -> "Decision | None":
+    def read(cls, document: Document, tool: str, rules: ReadingRules) -> "RowDecision | None":
         """Return the decision about a row; of several people, the one that counts.
 
         Raises:
@@ -68,7 +68,7 @@ class Decision:
         return self.at if self.is_dated else None
 
     @classmethod
-    def _of(cls, values: Mapping[str, Any], tool: str, rules: ReadingRules) -> "Decision | None":
+    def _of(cls, values: Mapping[str, Any], tool: str, rules: ReadingRules) -> "RowDecision | None":
         """Return the decision of a document; None if nobody has decided anything."""
         row = read_decision(values, tool, rules.needs(values, tool))
         if row is None:
@@ -152,7 +152,7 @@ class Decision:
         )
 
 
-def _of_people(decisions: Sequence[Decision], rules: AnnotationRules) -> Decision:
+def _of_people(decisions: Sequence[RowDecision], rules: AnnotationRules) -> RowDecision:
     """Return the decision of several people that counts.
 
     Raises:
@@ -162,7 +162,7 @@ def _of_people(decisions: Sequence[Decision], rules: AnnotationRules) -> Decisio
     return max((one for one in decisions if one.said == said), key=lambda one: one.at)
 
 
-def _of_lines(decisions: Sequence[Decision], rules: AnnotationRules) -> Decision:
+def _of_lines(decisions: Sequence[RowDecision], rules: AnnotationRules) -> RowDecision:
     """Return one decision of those that the lines of a table hold about a row.
 
     An empty cell says nothing. Of several lines of a person, the last one counts that fills in a cell.
@@ -175,7 +175,7 @@ def _of_lines(decisions: Sequence[Decision], rules: AnnotationRules) -> Decision
     return replace(last, said=Said(*said))
 
 
-def _agreed_part(decisions: Sequence[Decision], number: int, rules: AnnotationRules) -> Any:
+def _agreed_part(decisions: Sequence[RowDecision], number: int, rules: AnnotationRules) -> Any:
     speaking = [one for one in decisions if one.said[number] is not None]
     latest = last_of_each_person(speaking, lambda one: one.author, lambda one: one.said_at)
     return agreed([Annotation(one.said[number], one.said_at, one.author) for one in latest], rules) if latest else None

@@ -23,7 +23,7 @@ from assay.corpus.documents.values import UnreadableError
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Correction, Overlay, corrected
-from assay.corpus.returned_decisions import Decision
+from assay.corpus.returned_decisions import RowDecision
 from assay.corpus.returned_parts import ReadingRules
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import find_files, glob_files, read_files
@@ -128,7 +128,7 @@ def match_rows(
         try:
             document = columns.decoded(item)
             name = _named(document, rules)
-            decision = Decision.read(document, tool, rules)
+            decision = RowDecision.read(document, tool, rules)
             if decision is None:
                 returned.undecided += 1
                 continue
