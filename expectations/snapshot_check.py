@@ -47,7 +47,7 @@ def check_snapshot(
     results += _check_totals(runner, suite, results, totals)
     results += label_map_checks(snapshot, recipe)
     results += named_label_checks(snapshot, recipe)
-    results += tag_scheme_checks(snapshot)
+    results += tag_scheme_checks(snapshot, recipe.source.tagging.scheme)
     results += label_variant_checks(snapshot)
     results += no_label_checks(snapshot, recipe)
     # The cause comes before what follows from it, such as classes of one row.

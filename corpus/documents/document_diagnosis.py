@@ -161,13 +161,14 @@ def _missing(key: str, name: str, kind: str, documents: Documents) -> str:
 def _nearest(name: str, kind: str, names: Sequence[str], documents: Documents) -> str:
     if fault := list_fault(name, documents):
         return f": {fault}"
-    if begins_with_row(documents):
+    if near := nearest(name, names):
+        return near
+    # Columns that the recipe names by their numbers have been told from a line of names already.
+    if begins_with_row(documents) and not all(map(str.isdecimal, names)):
         return (
             "; the first line of the table seems to be a row: name its columns by their numbers in "
             f"source.file.columns, such as {numbered_columns(documents)}"
         )
-    if near := nearest(name, names):
-        return near
     if likely := _likely(kind, names, documents):
         return f"; {likely}, set it if that is meant"
     return "; correct it"

@@ -14,6 +14,7 @@ from assay.corpus.plural import counted
 
 # Values of a field of spacing that say whether a space follows a word: booleans, and the words of CoNLL-U.
 _SPACES = {True: " ", False: "", "Yes": " ", "_": " ", "SpaceAfter=Yes": " ", "No": "", "SpaceAfter=No": ""}
+_LIST_OF_TEXTS = re.compile(r"""\s*\[\s*(np\.|[uU]?['"])""")
 _WORD = re.compile(r"[^ \t\r\n]+")
 
 
@@ -80,11 +81,11 @@ def _are_between_blanks(words: Any, tags: Any) -> bool:
     """Return whether cells hold words and tags with blanks between them, as opposed to lists."""
     if not isinstance(words, str) or isinstance(tags, list):
         return False
+    # A word may be a bracket, and a list may be cut off.
+    holds_texts = any(isinstance(word, str) for word in written_list(words) or ())
     if isinstance(tags, str) and tags.strip():
-        # A word may be a bracket, so the tags say what the words are.
-        holds_texts = any(isinstance(word, str) for word in written_list(words) or ())
         return not tags.lstrip().startswith("[") and not holds_texts
-    return not words.lstrip().startswith("[")
+    return not holds_texts and _LIST_OF_TEXTS.match(words) is None
 
 
 def words_between_blanks(cell: str) -> list[str]:

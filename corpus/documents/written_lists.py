@@ -9,8 +9,8 @@ from assay.corpus.documents.values import MAX_TEXT_LENGTH, MISSING, UnreadableEr
 
 # Entities hold objects, and some of these hold lists of offsets.
 MAX_DEPTH = 8
-# A text in quotation marks, a scalar of numpy such as np.str_('EU'), a number or name, or a sign.
-_TEXT = r"""'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+\""""
+# A text in quotation marks, with the u of Python 2; a scalar of numpy such as np.str_('EU'); a number or name; a sign.
+_TEXT = r"""[uU]?(?:'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+\")"""
 _PART = re.compile(rf"np\.\w+\((?P<scalar>{_TEXT}|[-+.\w]+)\)|{_TEXT}|[-+]?[.\w][-+.\w]*|\S", re.DOTALL)
 _OPENING, _CLOSING, _BETWEEN = "[({", "])}", ",:"
 # What numpy writes in place of most values of a long array.

@@ -5,7 +5,7 @@ from pathlib import Path
 from assay.corpus.errors import AssayError
 
 ENDS = (".bson", ".bson.gz")
-METADATA = ".metadata.json"
+METADATA = (".metadata.json", ".metadata.json.gz")
 # Files beside the databases in a dump of a whole server.
 OF_SERVER = ("oplog.bson", "prelude.json")
 SYSTEM = "system."  # collections that MongoDB keeps for itself
@@ -34,22 +34,33 @@ def check_rows(path: Path) -> None:
     Raises:
         AssayError: it is such a file.
     """
-    name = path.name.removesuffix(".gz")
-    for end in ENDS if name.endswith(METADATA) else ():
-        collection = path.with_name(name.removesuffix(METADATA) + end)
+    stem = next((path.name.removesuffix(end) for end in METADATA if path.name.endswith(end)), None)
+    for end in ENDS if stem is not None else ():
+        collection = path.with_name(f"{stem}{end}")
         if collection.is_file():
             raise AssayError(f"{path} holds no rows, but the indexes of a collection of mongodump; name {collection}")
 
 
 def _of_database(folder: Path) -> list[Path]:
-    """Return the collections whose files are in a folder."""
-    files = sorted(path for path in folder.iterdir() if path.name.endswith(ENDS) and path.is_file())
-    return [path for path in files if not path.name.startswith(SYSTEM)]
+    """Return the collections whose files are in a folder, unless it holds others than mongodump writes there."""
+    if not _is_database(folder):
+        return []
+    return [path for path in _visible(folder) if path.name.endswith(ENDS) and not path.name.startswith(SYSTEM)]
 
 
 def _of_server(folder: Path) -> list[Path]:
-    """Return the collections in the folders of a folder, unless it holds files that mongodump does not write there."""
-    visible = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    if any(path.is_file() and not path.name.startswith(OF_SERVER) for path in visible):
+    """Return the collections in the folders of a folder, unless there are files that mongodump does not write."""
+    databases = [path for path in _visible(folder) if path.is_dir()]
+    others = [path for path in _visible(folder) if path.is_file() and not path.name.startswith(OF_SERVER)]
+    if others or not all(map(_is_database, databases)):
         return []
-    return [collection for path in visible if path.is_dir() for collection in _of_database(path)]
+    return [collection for database in databases for collection in _of_database(database)]
+
+
+def _is_database(folder: Path) -> bool:
+    """Return whether a folder holds nothing but collections and what describes them."""
+    return all(path.is_file() and path.name.endswith((*ENDS, *METADATA, *OF_SERVER)) for path in _visible(folder))
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]

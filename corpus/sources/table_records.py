@@ -15,7 +15,7 @@ from assay.corpus.sources.table_lines import TableLines
 LARGEST_CELL = 16 * 1024 * 1024
 # A cell with quotation marks that are not doubled is searched for its end up to here. In the middle of a text of
 # several lines, a few lines with a separator each are no rows yet.
-MOST_LINES = 1_000
+MOST_LINES = 50
 FEW_LINES = 5
 
 

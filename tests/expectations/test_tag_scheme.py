@@ -47,5 +47,10 @@ def test_tag_scheme_checks_name_a_row_of_each_scheme(tmp_path: Path) -> None:
     assert (check.invalid_ids, check.invalid_count) == (["r2"], 1)
 
 
+def test_tag_scheme_checks_leave_out_the_key_that_is_set(tmp_path: Path) -> None:
+    [check] = tag_scheme_checks(snapshot_of(tmp_path, ["B-ORG", "O"], ["I-ORG", "B-ORG"]), "iob2")
+    assert check.why.endswith("at the source, where all entities begin and end as IOB2 has it (source.tagging.scheme)")
+
+
 def test_tag_scheme_checks_need_tags(tmp_path: Path) -> None:
     assert tag_scheme_checks(snapshot_of(tmp_path, ["O", "O"])) == []

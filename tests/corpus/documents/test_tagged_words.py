@@ -106,5 +106,6 @@ def test_tagged_words_rejects_cells_that_do_not_agree(tokens: Any, tags: Any, re
 def test_tagged_words_reads_words_between_blanks_without_tags() -> None:
     source = {**SOURCE, "fields": {"label": "label"}}
     assert [row.text for row in rows_of(source, {"tokens": "EU  rejects", "label": "a"}, label=True)] == ["EU rejects"]
+    assert [row.text for row in rows_of(source, {"tokens": "[ EU ]", "label": "a"}, label=True)] == ["[ EU ]"]
     broken = {"tokens": "['EU', 'rejects'", "label": "a"}
     assert reject_of(source, broken, label=True) == "tokens is not a list: ['EU', 'rejects'"

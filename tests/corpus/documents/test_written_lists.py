@@ -18,6 +18,7 @@ ENTITY = {"start": 0, "end": 4, "label": "ORG"}
     [
         ('["EU", "rejects"]', ["EU", "rejects"]),
         ("['EU', \"it's\", 'a\\'b']", ["EU", "it's", "a'b"]),
+        ("[u'EU', U\"it's\"]", ["EU", "it's"]),
         (" [3, 0]\n", [3, 0]),
         ("[]", []),
         ("[null, true]", [None, True]),

@@ -67,9 +67,11 @@ def test_a_dump_of_many_collections_names_some(tmp_path: Path) -> None:
         find_files({str(folder): "all"})
 
 
-def test_a_folder_with_other_files_is_no_dump_of_a_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", ["rows.jsonl", "shop/rows.jsonl", "train/rows.jsonl"])
+def test_a_folder_with_other_files_is_no_dump_of_a_server(tmp_path: Path, other: str) -> None:
     folder = dump(tmp_path, "shop/rows.bson")
-    (folder / "rows.jsonl").write_text("{}")
+    (folder / other).parent.mkdir(exist_ok=True)
+    (folder / other).write_text("{}")
     assert find_files({str(folder): "all"}) == {folder: "all"}
 
 
