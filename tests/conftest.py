@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -194,13 +195,24 @@ def s3_server() -> Iterator[str]:
     """The address of a server that speaks S3."""
     import logging
 
+    from moto.s3.responses import S3Response
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
+    lock = threading.Lock()
+    put_object = S3Response.put_object
+
+    def put_one_at_a_time(response: S3Response) -> Any:
+        with lock:
+            return put_object(response)
+
+    with pytest.MonkeyPatch.context() as patch:
+        # S3 checks `If-None-Match` and writes in one step; moto lets a second request in between.
+        patch.setattr(S3Response, "put_object", put_one_at_a_time)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        yield "http://{}:{}".format(*server.get_host_and_port())
+        server.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ block the others forever. Each holder gets the next fencing number and a time to
 has the newest number stops before its next write.
 
 In the shared store, holder 7 has created the object `7.json` in the folder of the lease. The next one creates `8.json`
-after 7 is released or has expired. Creation fails where the object exists, so that only one of several succeeds.
+after 7 is released or has expired. Creation fails where the object exists, so that only one of several succeeds. A
+holder removes the objects of earlier ones; who listed the folder before that and creates a removed object again finds
+a newer one and gives up.
 """
 
 import os
@@ -169,17 +171,29 @@ class SharedLease:
         Raises:
             AssayError: the lease expired and another holder has taken it.
         """
-        self._write(SharedLeaseRecord(owner=self._owner, expires=time.time() + self._seconds))
+        # A holder that takes the lease at this moment has read the old time: write first, then look for a newer number.
+        is_own = self._is_own()
+        if is_own:
+            self._write(SharedLeaseRecord(owner=self._owner, expires=time.time() + self._seconds))
         newest = _newest_number(self._shared, self._folder)
-        if newest != self.fencing:
+        if not is_own or newest != self.fencing:
             raise AssayError(_expired(f"{self._shared.address}/{self._folder}", self.fencing, self._owner, newest))
+
+    def is_newest(self) -> bool:
+        """Return whether the object is ours, and no newer one exists."""
+        return self._is_own() and _newest_number(self._shared, self._folder) == self.fencing
 
     def release(self) -> None:
         """Free the lease for the next holder, and remove the objects of earlier holders."""
-        self._write(SharedLeaseRecord(owner=None, expires=0))
+        if self._is_own():
+            self._write(SharedLeaseRecord(owner=None, expires=0))
         for name in self._shared.names(self._folder, "*.json"):
             if name < _object_name(self._folder, self.fencing):
                 self._shared.remove(name)
+
+    def _is_own(self) -> bool:
+        record = _read_shared(self._shared, self._folder, self.fencing)
+        return record is not None and record.owner == self._owner
 
     def _write(self, record: SharedLeaseRecord) -> None:
         self._shared.write(_object_name(self._folder, self.fencing), record.model_dump_json().encode())
@@ -209,16 +223,15 @@ def _take_file(path: Path, owner: str, at_least: int, deadline: float, seconds: 
 
 def _take_shared(shared: SharedStore, folder: str, owner: str, seconds: float, at_least: int) -> SharedLease | None:
     newest = _newest_number(shared, folder)
-    content = shared.read(_object_name(folder, newest)) if newest else None
-    if content is not None:
-        record = SharedLeaseRecord.model_validate_json(content)
-        if record.owner is not None and record.expires > time.time():
-            return None
+    held = _read_shared(shared, folder, newest)
+    if held is not None and held.owner is not None and held.expires > time.time():
+        return None
     fencing = max(newest, at_least) + 1
     record = SharedLeaseRecord(owner=owner, expires=time.time() + seconds)
     if not shared.create(_object_name(folder, fencing), record.model_dump_json().encode()):
         return None
-    return SharedLease(shared, folder, owner, fencing, seconds)
+    lease = SharedLease(shared, folder, owner, fencing, seconds)
+    return lease if lease.is_newest() else None
 
 
 @contextmanager
@@ -242,6 +255,11 @@ def _read(path: Path) -> FileLeaseRecord:
 def _write(path: Path, record: FileLeaseRecord) -> None:
     with atomic_path(path) as partial:
         partial.write_text(record.model_dump_json(), encoding="utf-8")
+
+
+def _read_shared(shared: SharedStore, folder: str, number: int) -> SharedLeaseRecord | None:
+    content = shared.read(_object_name(folder, number))
+    return None if content is None else SharedLeaseRecord.model_validate_json(content)
 
 
 def _newest_number(shared: SharedStore, folder: str) -> int:

@@ -7,7 +7,7 @@ copy of a snapshot, and two machines cannot mix their results. The manifest that
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,9 @@ class SharedStore:
 
     def remove(self, name: str) -> None:
         """Remove an object, or all objects below a folder, if there are any."""
-        with self._store_errors():
-            if self._fs.exists(self._path(name)):
-                self._fs.rm(self._path(name), recursive=True)
+        # Another machine may remove the same object at the same moment.
+        with self._store_errors(), suppress(FileNotFoundError):
+            self._fs.rm(self._path(name), recursive=True)
 
     def upload(self, files: Mapping[str, Path]) -> None:
         """Upload files, given as path by object name, several at a time."""

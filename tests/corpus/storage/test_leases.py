@@ -3,6 +3,7 @@ import multiprocessing
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -123,6 +124,42 @@ def test_hold_shared_lease_gives_rising_numbers_in_turn(bucket: str) -> None:
         thread.join()
     assert [event[0] for event in inside[::2]] == [event[0] for event in inside[1::2]]
     assert numbers == [1, 2, 3]
+
+
+def test_hold_shared_lease_gives_up_a_number_that_was_removed_meanwhile(bucket: str) -> None:
+    class SlowStore(SharedStore):
+        """Lists the folder as it was after the first holder, for one time."""
+
+        old_names: ClassVar = [["locks/news/000000001.json"]]
+
+        def names(self, folder: str, pattern: str) -> list[str]:
+            return self.old_names.pop() if self.old_names else super().names(folder, pattern)
+
+    # given three holders, of which only the last one's object is left,
+    for _ in range(3):
+        with hold_shared_lease(SharedStore(bucket), "locks/news", wait=0, seconds=60):
+            pass
+    with hold_shared_lease(SharedStore(bucket), "locks/news", wait=0, seconds=60) as held:
+        assert held.fencing == 4
+        # when one that listed the folder long ago creates the second object again, then it does not hold the lease,
+        with (
+            pytest.raises(AssayError, match="locks/news is held by another run"),
+            hold_shared_lease(SlowStore(bucket), "locks/news", wait=0, seconds=60),
+        ):
+            pass
+        # and the holder goes on.
+        held.renew()
+
+
+def test_renew_of_a_shared_lease_refuses_a_number_that_another_holder_has(bucket: str) -> None:
+    # Not every store that speaks S3 checks and writes in one step.
+    shared = SharedStore(bucket)
+    with hold_shared_lease(shared, "locks/news", wait=0, seconds=60) as lease:
+        other = b'{"owner": "elsewhere:1:ab", "expires": 9999999999}'
+        shared.write("locks/news/000000001.json", other)
+        with pytest.raises(AssayError, match=r"lease 1 of .* has expired, and lease 1 was given out"):
+            lease.renew()
+    assert shared.read("locks/news/000000001.json") == other
 
 
 def test_hold_shared_lease_waits_for_a_dead_holder_until_its_lease_expires(bucket: str) -> None:
