@@ -9,7 +9,7 @@ from assay.corpus.documents.raw_document import InvalidRow
 
 Rename = Callable[[Any], Any]
 Rows = Iterable[dict[str, Any] | InvalidRow]
-# Key of the features in the metadata of a Parquet file.
+# Key of the features in the metadata of a Parquet or Arrow file.
 METADATA = b"huggingface"
 LISTS = ("List", "LargeList", "Sequence")
 
@@ -24,7 +24,7 @@ def renamers(features: Mapping[str, Any]) -> dict[str, Rename]:
 
 
 def features_of(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, Any]:
-    """Return the features that the metadata of a Parquet file hold; none if `datasets` did not write it."""
+    """Return the features that the metadata of a Parquet or Arrow file hold; none if `datasets` did not write it."""
     try:
         features = json.loads((metadata or {})[METADATA])["info"]["features"]
     except (KeyError, TypeError, ValueError):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.sources.file_settings import FileKind
 
-Kind = FileKind | Literal["parquet", "excel", "bson", "docbin", "jointbert", "brat"]
+Kind = FileKind | Literal["parquet", "arrow", "excel", "bson", "docbin", "jointbert", "brat"]
 # Kinds whose rows hold words with tags, for the document format `tokens`.
 TOKEN_KINDS = frozenset({"conll", "jointbert"})
 NAMES: dict[str, str] = {
@@ -16,6 +16,7 @@ NAMES: dict[str, str] = {
     "conll": "CoNLL",
     "fasttext": "fastText",
     "parquet": "Parquet",
+    "arrow": "Arrow",
     "excel": "Excel",
     "bson": "BSON documents (mongodump)",
     "docbin": "spaCy DocBin",

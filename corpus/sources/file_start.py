@@ -21,7 +21,9 @@ FOREIGN = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and name the file in it"),
     (b"\xd0\xcf\x11\xe0", "an Excel file of before 2007", "save it as .xlsx or as CSV"),
     (b"%PDF", "a PDF", "name a file of rows"),
-    (b"ARROW1", "an Arrow file", "save it as Parquet"),
+    (b"ORC", "an ORC file", "save it as Parquet"),
+    (b"Obj\x01", "an Avro file", "save it as Parquet or JSON lines"),
+    (b"\x93NUMPY", "an array of NumPy", "save it as CSV, Parquet or JSON lines"),
     (
         b"\x6d\xe2\x99\x81",
         "an archive of mongodump",
@@ -29,9 +31,13 @@ FOREIGN = (
     ),
     (b"SQLite format 3", "an SQLite database", "export its table as CSV"),
     (b"\x89PNG", "a picture", "name a file of rows"),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself by git lfs pull"),
+    (b"\x80\x02", "a Python pickle", "save it as Parquet or JSON lines"),
+    (b"\x80\x03", "a Python pickle", "save it as Parquet or JSON lines"),
     (b"\x80\x04", "a Python pickle", "save it as Parquet or JSON lines"),
     (b"\x80\x05", "a Python pickle", "save it as Parquet or JSON lines"),
 )
+TAR_PLACE = 257  # of the mark of a tar archive, after the name of its first member
 # The mark of UTF-32 comes first, since it begins like that of UTF-16.
 MARKS = (
     (codecs.BOM_UTF8, UTF_8),
@@ -93,6 +99,8 @@ class FileStart:
         Raises:
             AssayError: the file is of a format that is not read.
         """
+        if self.content[TAR_PLACE:].startswith(b"ustar"):
+            raise AssayError(f"{self.path} is a tar archive; unpack it and name the file in it")
         for mark, what, remedy in FOREIGN:
             if self.content.startswith(mark):
                 raise AssayError(f"{self.path} is {what}; {remedy}")
@@ -142,8 +150,9 @@ class FileStart:
         controls = sum(content.count(byte) for byte in range(32) if byte not in TEXT_CONTROLS)
         if controls <= BINARY_SHARE * len(content):
             return
-        for name, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
-            if zeros.count(0) > len(zeros) // 2:
+        even, odd = content[::2], content[1::2]
+        for name, high, low in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+            if high.count(0) > len(high) // 2 and low.count(0) <= BINARY_SHARE * len(low):
                 raise AssayError(
                     f"{self.path} looks like UTF-16 without its mark; set source.file.encoding (as an option: "
                     f"--encoding) to {name}"

@@ -10,6 +10,7 @@ from typing import Any
 from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.arrow_files import arrow_rows
 from assay.corpus.sources.brat import brat_rows
 from assay.corpus.sources.bson_files import bson_rows
 from assay.corpus.sources.conll import DOCUMENT, check_length, conll_rows
@@ -76,6 +77,7 @@ def open_rows(
         "conll": partial(conll_rows, path, description),
         "fasttext": partial(fasttext_rows, path, description),
         "parquet": partial(parquet_rows, path),
+        "arrow": partial(arrow_rows, path),
         "excel": partial(excel_rows, path, description.sheet, description.columns),
         "bson": partial(bson_rows, path, description),
         "docbin": partial(docbin_rows, path),

@@ -27,7 +27,7 @@ def read_batches(path: Path, start: int = 0, rows_per_batch: int = ROWS_PER_BATC
     try:
         # Without pre_buffer and with a small buffer, a row group of many GB is read page by page.
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=PAGE_BUFFER) as file:
-            _check_columns(path, file.schema_arrow.names)
+            check_columns(path, file.schema_arrow.names)
             first, groups = _groups_from(file.metadata, start)
             for batch in file.iter_batches(rows_per_batch, row_groups=groups):
                 if first + batch.num_rows > start:
@@ -70,7 +70,12 @@ def _groups_from(metadata: Any, start: int) -> tuple[int, list[int]]:
     return first, []
 
 
-def _check_columns(path: Path, names: list[str]) -> None:
+def check_columns(path: Path, names: list[str]) -> None:
+    """Refuse two columns of one name, of which rows would hold the last.
+
+    Raises:
+        AssayError: there are two.
+    """
     duplicates = [name for name, count in Counter(names).items() if count > 1]
     if duplicates:
         raise AssayError(f"{path} has the column {duplicates[0]!r} more than once; rename one")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.arrow_files import is_arrow
 from assay.corpus.sources.conll_layout import DOCUMENT_LINE, UNKNOWN, recognise_conll
 from assay.corpus.sources.conll_layout import SUFFIXES as CONLL_SUFFIXES
 from assay.corpus.sources.fasttext import PREFIX, check_blanks, is_fasttext
@@ -19,15 +20,19 @@ from assay.corpus.sources.text_stream import open_stream
 from assay.corpus.sources.universal_words import NEW_DOCUMENT
 
 JSON_SUFFIXES = (".jsonl", ".json")
+ARROW_SUFFIXES = (".arrow", ".feather")
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
-SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, *CONLL_SUFFIXES, ".parquet", ".xlsx", ".bson", ".spacy")
+SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, *CONLL_SUFFIXES, ".parquet", *ARROW_SUFFIXES, ".xlsx", ".bson", ".spacy")
 CONTRADICTION = "not what its name says"
-READ = "JSON lines, JSON, CSV, TSV, CoNLL, fastText, Parquet, .xlsx, .bson, .spacy"
+READ = "JSON lines, JSON, CSV, TSV, CoNLL, fastText, Parquet, Arrow, .xlsx, .bson, .spacy"
 DEFAULT = FileSettings()
 # Texts that are not read, by how they begin: what they are, and the remedy.
 UNREAD_TEXTS = (
     ("#begin document", "CoNLL-2012", "write the word, a tab and the tag (O, B-TYPE, I-TYPE) in each line"),
     ("#TYPE ", "a table below a line of types", "remove its first line (Export-Csv -NoTypeInformation writes none)"),
+    ("<!DOCTYPE html", "a web page", "download the file itself, perhaps after signing in"),
+    ("<html", "a web page", "download the file itself, perhaps after signing in"),
+    ("<?xml", "an XML file", "write its rows as JSON lines or CSV"),
     ("#FORMAT=WebAnno", "WebAnno TSV", "export CoNLL 2002 in INCEpTION or WebAnno, or JSON lines"),
 )
 
@@ -77,9 +82,10 @@ def _describe_empty(path: Path, settings: FileSettings) -> FileDescription:
 
 def _describe_binary(start: FileStart, settings: FileSettings) -> FileDescription | None:
     name = plain_name(start.path)
-    if start.content.startswith(b"PAR1"):
-        return FileDescription(kind="parquet", notes=_note(name, ".parquet"))
+    if described := _describe_columnar(start, name):
+        return described
     if name.endswith(".parquet"):
+        start.check_format()
         raise AssayError(f"{start.path} is damaged or not Parquet: it does not begin with PAR1; write it again")
     if start.is_workbook():
         return FileDescription(kind="excel", sheet=settings.sheet, columns=settings.columns, notes=_note(name, ".xlsx"))
@@ -89,6 +95,19 @@ def _describe_binary(start: FileStart, settings: FileSettings) -> FileDescriptio
         return FileDescription(kind="bson", packed=start.packed, notes=_note(name, ".bson"))
     start.check_format()
     return None
+
+
+def _describe_columnar(start: FileStart, name: str) -> FileDescription | None:
+    """Describe a file of Parquet or Arrow, which are read from any place in them."""
+    if start.content.startswith(b"PAR1"):
+        description = FileDescription(kind="parquet", notes=_note(name, ".parquet"))
+    elif is_arrow(start.content):
+        description = FileDescription(kind="arrow", notes=_note(name, *ARROW_SUFFIXES))
+    else:
+        return None
+    if start.packed:
+        raise AssayError(f"{start.path} is {description} compressed by gzip; unpack it")
+    return description
 
 
 def _describe_text(start: FileStart, settings: FileSettings) -> FileDescription:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.recognition import describe_file
+from assay.corpus.sources.saved_dataset import is_description
 from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.digest import digest_file
 from assay.serving.batch.execution import PredictionCounts, run_job
@@ -61,7 +62,8 @@ class _File:
 def predict_folder(engine: Engine, input: Path, output: Path, template: PredictionJob) -> PredictionCounts:
     """Predict all files below `input` that a recipe reads, except hidden files and those named `_...`.
 
-    The output of a file whose kind is read and not written, such as `a.xlsx`, is `a.xlsx.jsonl`.
+    Descriptions of data sets that `datasets` saved are left out, too. The output of a file whose kind is read and not
+    written, such as `a.xlsx`, is `a.xlsx.jsonl`.
     Invalid rows go to `NAME.errors.jsonl` beside each output. The folder `.shards` in `output` keeps finished shards
     and completion records until all files are predicted.
 
@@ -101,7 +103,8 @@ def _names(folder: Path, settings: FileSettings) -> Iterator[Path]:
     Raises:
         AssayError: there is none, one cannot be read, or two would have the same output.
     """
-    paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("*") if path.is_file() and not is_description(path))
+    paths = sorted(path.relative_to(folder) for path in files)
     names = [path for path in paths if not any(part.startswith((".", "_")) for part in path.parts)]
     if not names:
         raise AssayError(f"{folder} holds no files; nothing to predict")

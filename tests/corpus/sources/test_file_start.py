@@ -1,5 +1,6 @@
 import codecs
 import gzip
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -90,6 +91,21 @@ def test_check_format_refuses_every_foreign_format(tmp_path: Path, mark: bytes, 
     with pytest.raises(AssayError) as caught:
         start_of(tmp_path, mark + b"rest").check_format()
     assert str(caught.value) == f"{tmp_path / 'rows.txt'} is {what}; {remedy}"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_check_format_refuses_a_tar_archive(tmp_path: Path, packed: bool) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n')
+    with tarfile.open(tmp_path / "rows.tar", "w:gz" if packed else "w") as archive:
+        archive.add(tmp_path / "a.jsonl", "a.jsonl")
+    with pytest.raises(AssayError, match=r"rows\.tar is a tar archive; unpack it and name the file in it"):
+        FileStart.of(tmp_path / "rows.tar").check_format()
+
+
+@pytest.mark.parametrize("content", [bytes(600), b"ab" + bytes(600), b"a\0\0\0" * 200])
+def test_encoding_takes_no_binary_file_for_utf_16(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(AssayError, match="holds NUL characters: it is binary or damaged"):
+        start_of(tmp_path, content).encoding(FileSettings())
 
 
 def test_check_format_accepts_text_that_mentions_a_format(tmp_path: Path) -> None:

@@ -136,6 +136,15 @@ def test_describe_file_follows_the_settings(
             "is not UTF-8 (as Windows-1252 it reads 'schön;a'); set source.file.encoding (as an option: --encoding), "
             "such as windows-1252",
         ),
+        (
+            "a.parquet",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "is a pointer of Git LFS; fetch the file itself",
+        ),
+        ("a.csv", b"<!DOCTYPE html>\n<title>Sign in</title>\n", "is a web page; download the file itself"),
+        ("a.xml", b'<?xml version="1.0"?>\n<a/>\n', "is an XML file; write its rows as JSON lines or CSV"),
+        ("a.arrow.gz", gzip.compress(b"ARROW1\0\0"), "is Arrow compressed by gzip; unpack it"),
+        ("a.parquet.gz", gzip.compress(b"PAR1"), "is Parquet compressed by gzip; unpack it"),
         ("a.parquet", b"text,label\n", "is damaged or not Parquet: it does not begin with PAR1; write it again"),
         ("a.csv", b"text,label,text\n", "has the column 'text' more than once; its first line must name each column"),
         ("a.csv", b"text,,label,\na,b,c,\n,,,", None),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from datasets import Dataset
 
 from assay.corpus.errors import AssayError
 from assay.serving.engine import Engine
@@ -92,17 +93,19 @@ def test_predict_request_reads_every_kind_of_a_folder_and_writes_lines_where_it_
     for cells in (["text"], ["bad"]):
         book.active.append(cells)
     book.save(folder / "c.xlsx")
+    Dataset.from_dict({"text": ["good"]}).save_to_disk(folder / "d")
 
     counts = predict(engine, folder, tmp_path / "out")
 
-    assert (counts.rows, counts.errors) == (4, 1)
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["a.json.jsonl", "a.json.jsonl.errors.jsonl", "b.txt.jsonl", "c.xlsx.jsonl"]
+    assert (counts.rows, counts.errors) == (5, 1)
+    names = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    saved = "d/data-00000-of-00001.arrow.jsonl"
+    assert names == ["a.json.jsonl", "a.json.jsonl.errors.jsonl", "b.txt.jsonl", "c.xlsx.jsonl", saved]
     texts = [
         [json.loads(line)["text"] for line in (tmp_path / "out" / name).read_text().splitlines()]
-        for name in ("a.json.jsonl", "b.txt.jsonl", "c.xlsx.jsonl")
+        for name in ("a.json.jsonl", "b.txt.jsonl", "c.xlsx.jsonl", saved)
     ]
-    assert texts == [["good", "bad"], ["good"], ["bad"]]
+    assert texts == [["good", "bad"], ["good"], ["bad"], ["good"]]
 
 
 @pytest.mark.parametrize(
