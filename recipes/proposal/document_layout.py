@@ -8,7 +8,7 @@ from assay.corpus.documents.annotators.recognised import READERS, check_readable
 from assay.corpus.documents.values import MISSING, get_path, is_missing
 from assay.corpus.errors import AssayError
 from assay.recipes.proposal.entity_field import entity_field, unread_lists
-from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
+from assay.recipes.proposal.field_profile import FieldProfile, profile_fields, profile_places
 from assay.recipes.proposal.field_roles import Choices, find_texts, without
 from assay.recipes.proposal.layout_parts import (
     DocumentLayout,
@@ -40,7 +40,7 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
         AssayError: there is no text, or nothing to learn.
     """
     cells, documents = documents, with_objects(with_lists(documents))
-    profiles = profile_fields(documents)
+    profiles = {**profile_places(documents, choices.names), **profile_fields(documents)}
     layout = _find(documents, profiles, choices, cells)
     if not layout.heads:
         raise AssayError("there is nothing to learn; name the class (--label), labels (--labels) or --entities")

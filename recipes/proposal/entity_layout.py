@@ -10,6 +10,8 @@ from assay.corpus.documents.values import UnreadableError, get_path, whole_numbe
 STARTS = ("start", "start_offset", "start_char", "char_start", "begin", "from", "startOffset", "startPos", "offset")
 ENDS = ("end", "end_offset", "end_char", "char_end", "stop", "to", "endOffset", "endPos")
 TYPES = ("label", "type", "entity_type", "tag", "ner", "entity_group", "labels", "entity", "category", "class")
+# Parts of other names of types, such as displayName and entityClass.
+TYPE_PARTS = ("type", "label", "class", "categ", "displayname", "tag", "kind")
 WORDS = ("text", "word", "name", "mention", "surface", "value", "EntityName", "entity_name", "entity", "quote")
 
 Item = Mapping[str, Any]
@@ -51,9 +53,12 @@ def _layouts(objects: Sequence[Item]) -> Iterator[EntityFields]:
     word = _first(inner, tuple(name for name in WORDS if name != label), lambda value: isinstance(value, str))
     if (start is None or end is None) and word is None:
         return
+    label = label or _other_type(objects, known=(start, end, word, spans))
     keys = {"start": start, "end": end, "label": label, "name": word, "spans": spans}
     settings = {key: name for key, name in keys.items() if name is not None}
     yield EntityFields.model_validate(settings)
+    if label is None and word is not None and start is not None and end is not None:  # "name": "ORG"
+        yield EntityFields.model_validate({"start": start, "end": end, "label": word})
     if end is not None:
         yield EntityFields.model_validate({**settings, "end_inclusive": True})
     if word is not None and start is not None and end is not None:  # the words show what offsets count
@@ -94,6 +99,14 @@ def _first(objects: Sequence[Item], names: Sequence[str], suits: Any) -> str | N
         if objects and sum(suits(get_path(item, name)) for item in objects) >= 0.9 * len(objects):
             return name
     return None
+
+
+def _other_type(objects: Sequence[Item], known: Sequence[str | None]) -> str | None:
+    """Return the key of a type that has no usual name: by a part of its name, else by several values that repeat."""
+    keys = [key for key in objects[0] if key not in known and all(_is_type(item.get(key)) for item in objects)]
+    named = (key for key in keys if any(part in key.lower() for part in TYPE_PARTS))
+    repeated = (key for key in keys if 1 < len({str(item[key]) for item in objects}) <= len(objects) // 2)
+    return next(named, None) or next(repeated, None)
 
 
 def _is_type(value: Any) -> bool:

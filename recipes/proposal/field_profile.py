@@ -1,13 +1,13 @@
 """What the fields of a sample of documents hold, without a view of what they are for."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from assay.corpus.documents.values import is_missing, named_values, whole_number
+from assay.corpus.documents.values import MISSING, get_path, is_missing, named_values, whole_number
 
 Kind = Literal["text", "number", "boolean", "time", "words", "objects", "list", "object", "id"]
 EMPTY = "empty"  # kind of a list without members, which says nothing about the field
@@ -85,6 +85,16 @@ def profile_fields(documents: Sequence[Mapping[str, Any]]) -> dict[str, FieldPro
                 profiles.setdefault(name, FieldProfile(name, len(documents))).add(value)
             else:
                 profiles.setdefault(name, FieldProfile(name, len(documents)))
+    return profiles
+
+
+def profile_places(documents: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, FieldProfile]:
+    """Return the profile of each name that reaches into lists, such as `messages.1.content`, if documents have it."""
+    profiles: dict[str, FieldProfile] = {}
+    for name in names:
+        values = [get_path(document, name) for document in documents]
+        if any(part.isdecimal() for part in name.split(".")) and any(value is not MISSING for value in values):
+            profiles |= profile_fields([{name: value} for value in values])
     return profiles
 
 

@@ -75,6 +75,11 @@ class Choices:
             if (other := taken.setdefault(name, option)) != option:
                 raise AssayError(f"--{other} and --{option} both name {name}; a field has one use, so name another")
 
+    @property
+    def names(self) -> list[str]:
+        """The fields that the options name."""
+        return [name for _, name in self._named()]
+
     def _named(self) -> Iterator[tuple[str, str]]:
         """Yield each option with a field that it names."""
         for option in ROLES:

@@ -25,12 +25,17 @@ from assay.recipes.proposal.questions import NONE
 from assay.recipes.proposal.row_label_layout import find_row_labels
 from assay.recipes.proposal.source_settings import INNER, set_field
 
+CHAT = {"role", "content"}  # fields of a message, as trainings of language models read it
 SHORTEST = 5  # characters of a sentence in the mean; Chinese ones are short
 _USES = {"text": "text", "entities": "entities", "label": "class", "labels": "labels"}
 
 
 def find_sentences(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> str | None:
-    """Return the field that holds a list of sentences: objects with a text, in documents that have none themselves."""
+    """Return the field that holds a list of sentences: objects with a text, in documents that have none themselves.
+
+    Raises:
+        AssayError: the user names another field, or the lists are chats.
+    """
     form, named = choices.settings.get("format"), set_field(choices.settings, "parse", "sentences")
     if form not in (None, "parse"):
         return None
@@ -42,7 +47,14 @@ def find_sentences(documents: Documents, profiles: Mapping[str, FieldProfile], c
     if form is None and any(is_text(profile) for profile in profiles.values()):
         return None
     for name in lists:
+        if any(given.startswith(f"{name}.") for given in choices.names):
+            continue  # the user reads single places of it
         inner = profile_fields(objects_in(documents, name))
+        if inner.keys() >= CHAT and form is None:
+            raise AssayError(
+                f"{name} holds chats; name the places of text and class, counted from 0, such as "
+                f"--text {name}.1.content --label {name}.2.content"
+            )
         if _text_of_sentence(inner) is not None or (form is not None and choices.text in inner):
             return name
     return None

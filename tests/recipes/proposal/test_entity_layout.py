@@ -24,6 +24,10 @@ def settings(*items: dict[str, Any]) -> EntityFields | None:
         ({"begin": 22.0, "stop": 30.0, "tag": "LOC"}, {"start": "begin", "end": "stop", "label": "tag"}),
         ({"start": 22, "end": 29, "label": "LOC"}, {"end_inclusive": True}),
         ({"start": 22, "end": 29, "label": "LOC", "text": "New York"}, {"end_inclusive": True}),
+        ({"start": 22, "end": 30, "displayName": "LOC"}, {"label": "displayName"}),
+        ({"start": 22, "end": 30, "EntityClass": "LOC"}, {"label": "EntityClass"}),
+        ({"start": 22, "end": 30, "name": "LOC"}, {"label": "name"}),
+        ({"start": 22, "end": 30, "annotator": "anna"}, {}),
         ({"EntityName": "New York", "type": "LOC"}, {"name": "EntityName", "label": "type"}),
         (
             {"label": ["LOC"], "points": [{"start": 22, "end": 29, "text": "New York"}]},
@@ -55,6 +59,12 @@ def test_entity_settings_find_what_offsets_count_by_the_words(start: int, end: i
 )
 def test_why_unread_tells_the_reason_of_the_first_entity(item: dict[str, Any], reason: str) -> None:
     assert why_unread([(TEXT, [item])]).startswith(reason)
+
+
+def test_entity_settings_find_the_type_by_values_that_repeat() -> None:
+    items = [{"start": 22, "end": 30, "id": f"T{n}", "by": "anna", "art": "LOC" if n % 2 else "CITY"} for n in range(9)]
+    layout = entity_settings([(TEXT, [item]) for item in items], {})
+    assert layout == EntityFields(label="art")
 
 
 def test_entity_settings_of_an_entity_without_type() -> None:

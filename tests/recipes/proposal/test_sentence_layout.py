@@ -50,3 +50,17 @@ def test_find_layout_refuses_sentences_that_are_no_lists() -> None:
         find_layout([speech(row) for row in range(20)], sentences)
     with pytest.raises(AssayError, match=r"=doc_id: no field holds lists of sentences; leave the setting out"):
         find_layout([{"doc_id": f"d{row}"} for row in range(20)], sentences)
+
+
+def test_find_layout_reads_the_places_of_a_chat_that_the_user_names() -> None:
+    chats = [
+        {"messages": [{"role": "user", "content": f"play song {row}"}, {"role": "assistant", "content": "play"}]}
+        for row in range(60)
+    ]
+    with pytest.raises(AssayError, match=r"^messages holds chats; name the places of text and class, counted from 0"):
+        find_layout(chats, Choices())
+    layout = find_layout(chats, Choices(text="messages.0.content", label="messages.1.content"))
+    assert (layout.heads, layout.format.format) == (("sentence",), "rows")
+    assert (layout.format.fields.text, layout.format.fields.label) == ("messages.0.content", "messages.1.content")
+    with pytest.raises(AssayError, match=r"^--label messages.7.content: no document has this field"):
+        find_layout(chats, Choices(text="messages.0.content", label="messages.7.content"))
