@@ -119,6 +119,7 @@ _REMEDIES = (
     (r".* is (missing|null)", f"{_FIELDS} (format parse: source.parse), or leave such rows out with source.filter"),
     (r".* is empty", "drop empty rows at the source, or leave them out with source.filter"),
     (r".* is not text", f"{_FIELDS} (format parse: source.parse); it must be text"),
+    (r"sentence is too long", "write a blank line after each sentence"),
     (r".* is too long", "shorten or split the text at the source"),
     (r".* is not a single value", "set source.fields to a field that holds one value, such as a key of that object"),
     (

@@ -9,7 +9,8 @@ from assay.corpus.sources.lines import Row
 TAG_ATTRIBUTES = ("NER", "ner")
 NEW_DOCUMENT = "# newdoc"
 SPACE_AFTER = "space_after"
-_ID, _FORM, _MISC = 0, 1, 9
+FORM = 1
+_ID, _MISC = 0, 9
 
 
 def misc_of(cells: Sequence[str]) -> dict[str, str]:
@@ -43,7 +44,7 @@ def universal_row(lines: Sequence[Sequence[str]], attribute: str) -> Row:
             tags[-1] = tag if tags[-1] == "O" else tags[-1]
             continue
         last = int(end) if end else -1
-        tokens.append(cells[_FORM])
+        tokens.append(cells[FORM])
         tags.append(tag)
         spaces.append("No" if misc.get("SpaceAfter") == "No" else "Yes")
     return {"tokens": tokens, "tags": tags, SPACE_AFTER: spaces}
@@ -62,7 +63,7 @@ def fault_of_numbers(lines: Sequence[Sequence[str]]) -> str | None:
             continue
         number = int(first)
         if number <= max(word, last if end else -1) or (end and int(end) < number):
-            return f"number of a word repeats or falls: {cells[_ID]!r} ({shorten(cells[_FORM])})"
+            return f"number of a word repeats or falls: {cells[_ID]!r} ({shorten(cells[FORM])})"
         if word < last < number:
             break
         if end:

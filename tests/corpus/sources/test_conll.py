@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -6,9 +7,12 @@ import pytest
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document, InvalidRow
+from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError
+from assay.corpus.sources import conll
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import find_files, iter_rows, read_files
+from assay.corpus.sources.text_stream import lines_of
 
 CONLL_2003 = """-DOCSTART- -X- -X- O
 
@@ -138,6 +142,42 @@ def test_read_files_refuse_words_without_a_blank_line(tmp_path: Path, names: tup
 
     with pytest.raises(AssayError, match=r"no blank line between its 1,200 words, .*; write a blank line after each"):
         next(read_files({tmp_path / name: "all" for name in names}, document_format="tokens"))
+
+
+def test_read_files_refuse_an_endless_sentence_where_it_becomes_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text(WORDS * 100)
+    read_lines = 0
+
+    def counted_lines(*arguments: Any) -> Iterator[bytes]:
+        nonlocal read_lines
+        for line in lines_of(*arguments):
+            read_lines += 1
+            yield line
+
+    monkeypatch.setattr(conll, "MAX_TEXT_LENGTH", 10_000)
+    monkeypatch.setattr(conll, "lines_of", counted_lines)
+
+    with pytest.raises(AssayError, match=r"no blank line between its first 2,501 words, .*; write a blank line after"):
+        next(read_files({path: "all"}, document_format="tokens"))
+    assert read_lines == 2_501
+
+
+@pytest.mark.parametrize("end", ["\n", "-DOCSTART- O\n\n"])
+def test_conll_rows_keep_no_more_of_a_sentence_than_a_row_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(conll, "MAX_TEXT_LENGTH", 1_000)
+
+    rows = read(tmp_path, f"Anna B-PER\n\n{WORDS}{end}left O\n")
+
+    assert [number for number, _ in rows] == [1, 3, rows[-1][0]]
+    assert isinstance(rows[1][1], InvalidRow)
+    assert rows[1][1].reason == "sentence is too long: 251 words and more"
+    assert rows[-1][1]["tokens"] == ["left"]
+    assert remedy_of(rows[1][1].reason) == "write a blank line after each sentence"
 
 
 def test_read_files_take_long_documents(tmp_path: Path) -> None:
