@@ -20,10 +20,9 @@ from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
 from assay.corpus.plural import counted
 from assay.corpus.sources.file_settings import FileSettings
-from assay.corpus.sources.files import check_sentences, find_files
+from assay.corpus.sources.files import check_sentences, find_files, have_line_of_names
 from assay.corpus.sources.folders import is_brat
 from assay.corpus.sources.hub import newest_commit, published_names
-from assay.corpus.sources.recognition import describe_file
 from assay.corpus.splits import SPLIT_NAMES
 from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.sample_baselines import class_baselines, entity_baseline, row_label_baselines
@@ -176,8 +175,9 @@ def _layout(sample: Sample, choices: Choices) -> DocumentLayout:
     """
     check_parts_agree(sample.parts)
     if sample.source["kind"] == "files" and choices.text is None:
+        settings = FileSettings.model_validate(sample.source.get("file", {}))
         for part in sample.parts:
-            if part.documents and _has_line_of_names(part.name, sample.source):
+            if part.documents and have_line_of_names(find_files({part.name: "all"}), settings):
                 check_first_line(part)
     layout = find_layout(sample.values, choices)
     check_fields_everywhere(sample.parts, layout)
@@ -191,13 +191,6 @@ def _is_brat(source: Mapping[str, Any]) -> bool:
 
 def _without(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != key}
-
-
-def _has_line_of_names(path: str, source: Mapping[str, Any]) -> bool:
-    """Return whether files are tables whose columns the user does not name."""
-    settings = FileSettings.model_validate(source.get("file", {}))
-    kinds = {describe_file(file, settings).kind for file in find_files({path: "all"})}
-    return not settings.columns and kinds <= {"table", "excel"}
 
 
 def _pinned(source: Mapping[str, Any]) -> dict[str, Any]:

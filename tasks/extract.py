@@ -23,11 +23,12 @@ from assay.corpus.example import SLICE_PREFIX
 from assay.corpus.overlay import Overlay, overlay_path, read_overlay
 from assay.corpus.plural import counted
 from assay.corpus.snapshot import REJECTS, Snapshot, SnapshotManifest, SnapshotWriter
+from assay.corpus.sources.files import find_files, have_line_of_names
 from assay.corpus.sources.mongo import read_encoded
 from assay.corpus.sources.parallel_reader import read_chunks
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.recipes.recipe import Recipe
-from assay.recipes.source_section import MongoSource, Source
+from assay.recipes.source_section import FilesSource, MongoSource, Source
 from assay.runs.run import Run
 from assay.runs.source_access import describe_source, mongo_query, open_source, sample_documents, source_name
 from assay.runs.step_progress import count, current_step, reported
@@ -191,7 +192,10 @@ def refusal(manifest: SnapshotManifest, recipe: Recipe, rejects: Path) -> str | 
 
 
 def _diagnosis(recipe: Recipe, *, columns: bool) -> str | None:
-    return diagnose(recipe.source, sample_documents(recipe.source), **_needs(recipe), columns=columns)
+    source = recipe.source
+    line_of_names = isinstance(source, FilesSource) and have_line_of_names(find_files(source.paths), source.file)
+    documents = sample_documents(source)
+    return diagnose(source, documents, **_needs(recipe), columns=columns, line_of_names=line_of_names)
 
 
 def _empty_columns(manifest: SnapshotManifest, folder: Path, source: Source) -> bool:

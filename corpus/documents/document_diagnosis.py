@@ -35,6 +35,7 @@ def diagnose(
     needs_entities: bool,
     needs_labels: bool = False,
     columns: bool = True,
+    line_of_names: bool = False,
 ) -> str | None:
     """Return one line with key, value and remedy; None if every field that the recipe names exists.
 
@@ -45,6 +46,7 @@ def diagnose(
         needs_entities: whether the recipe has a token head.
         needs_labels: whether the recipe has a labels head.
         columns: whether to look also for group, time, split and slices, without which rows can be read.
+        line_of_names: whether the names of the fields are those of the first line of a table, which may be a row.
     """
     if not documents:
         return None
@@ -60,7 +62,7 @@ def diagnose(
     optional = _columns(document_format.fields) if columns and document_format.format != "parse" else ()
     for key, name, kind in itertools.chain(named, labels, optional):
         if _is_missing(documents, name):
-            return _missing(key, name, kind, documents)
+            return _missing(key, name, kind, documents, line_of_names=line_of_names)
     return None
 
 
@@ -147,24 +149,22 @@ def _is_list(value: Any) -> bool:
     return isinstance(written_list(value) if isinstance(value, str) else value, list)
 
 
-def _missing(key: str, name: str, kind: str, documents: Documents) -> str:
+def _missing(key: str, name: str, kind: str, documents: Documents, *, line_of_names: bool) -> str:
     names = field_names(documents)
     shown = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
     checked = (
         f"none of the first {len(documents)} documents has" if len(documents) > 1 else "the document does not have"
     )
-    return (
-        f"{key} is {name!r}, which {checked}{_nearest(name, kind, names, documents)}; their fields: {shown or 'none'}"
-    )
+    near = _nearest(name, kind, names, documents, line_of_names=line_of_names)
+    return f"{key} is {name!r}, which {checked}{near}; their fields: {shown or 'none'}"
 
 
-def _nearest(name: str, kind: str, names: Sequence[str], documents: Documents) -> str:
+def _nearest(name: str, kind: str, names: Sequence[str], documents: Documents, *, line_of_names: bool) -> str:
     if fault := list_fault(name, documents):
         return f": {fault}"
     if near := nearest(name, names):
         return near
-    # Columns that the recipe names by their numbers have been told from a line of names already.
-    if begins_with_row(documents) and not all(map(str.isdecimal, names)):
+    if line_of_names and begins_with_row(documents):
         return (
             "; the first line of the table seems to be a row: name its columns by their numbers in "
             f"source.file.columns, such as {numbered_columns(documents)}"

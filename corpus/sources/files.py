@@ -99,6 +99,15 @@ def check_sentences(files: Sequence[Path], settings: FileSettings) -> None:
             check_length(path, description)
 
 
+def have_line_of_names(files: Iterable[Path], settings: FileSettings) -> bool:
+    """Return whether the first line of every file names its columns: they are tables, and no settings name them.
+
+    Raises:
+        AssayError: a file cannot be read.
+    """
+    return not settings.columns and {describe_file(path, settings).kind for path in files} <= {"table", "excel"}
+
+
 def find_files(paths: Mapping[str, str]) -> dict[Path, str]:
     """Resolve `{file, folder or glob: split}` to `{path: split}`, globs in sorted order.
 

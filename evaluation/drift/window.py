@@ -19,7 +19,7 @@ from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
 from assay.corpus.sources.extended_json import MongoFilter
 from assay.corpus.sources.file_settings import FileSettings
-from assay.corpus.sources.files import find_files, read_files
+from assay.corpus.sources.files import find_files, have_line_of_names, read_files
 from assay.corpus.sources.mongo import read_mongo
 from assay.corpus.sources.row_filter import row_filter_error
 from assay.evaluation.drift.embedding import Embedder
@@ -160,7 +160,10 @@ def _diagnosis(window: Window, recipe: Recipe) -> str | None:
     """Return why no document of the window gives a row, if the name of a field or the format is wrong."""
     documents = itertools.islice(window_documents(window, recipe.source, []), SAMPLE)
     sample = [document.values for document in documents if isinstance(document, Document)]
-    return diagnose(recipe.source, sample, needs_label=False, needs_entities=False, columns=False)
+    line_of_names = not is_mongo(window.address) and have_line_of_names(_files(window), _file_settings(recipe.source))
+    return diagnose(
+        recipe.source, sample, needs_label=False, needs_entities=False, columns=False, line_of_names=line_of_names
+    )
 
 
 def _new_rows(rows: Iterable[Example], known: Container[str], tally: WindowTally) -> Iterator[Example]:
@@ -248,11 +251,17 @@ def window_documents(window: Window, source: Source, fields: list[str]) -> Itera
     """
     if is_mongo(window.address):
         return read_mongo(mongo_query("--window", window.address, window.filter, fields, window.timeout_s))
-    settings = source.file if isinstance(source, FilesSource) else FileSettings()
     if refusal := row_filter_error(window.filter, "--filter"):
         raise AssayError(refusal)
-    files = find_files({window.address: "all"})
-    return read_files(files, settings, window.filter, source.format, source.annotations)
+    return read_files(_files(window), _file_settings(source), window.filter, source.format, source.annotations)
+
+
+def _files(window: Window) -> dict[Path, str]:
+    return find_files({window.address: "all"})
+
+
+def _file_settings(source: Source) -> FileSettings:
+    return source.file if isinstance(source, FilesSource) else FileSettings()
 
 
 def _is_in_time_range(time: str | None, window: Window) -> bool:

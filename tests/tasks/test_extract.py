@@ -214,6 +214,17 @@ def test_extract_names_a_field_that_no_document_has(tmp_path: Path, fields: dict
     assert "\n" not in str(caught.value)
 
 
+def test_extract_takes_the_names_of_json_lines_for_no_row(tmp_path: Path) -> None:
+    lines = ['{"text": "text", "label": "label"}'] * 3
+
+    with pytest.raises(
+        DataError, match=r"^source\.fields\.text is 'body', which none of the first 3 documents has; "
+    ) as error:
+        extract.fn(file_run(tmp_path, lines, fields={"text": "body", "label": "label"}))
+
+    assert "first line" not in str(error.value)
+
+
 def test_extract_accepts_a_column_that_is_null_in_every_row(tmp_path: Path) -> None:
     run = file_run(tmp_path, ['{"text": "a", "label": "x", "by": null}'], fields={"label": "label", "group": "by"})
 

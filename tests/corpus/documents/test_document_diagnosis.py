@@ -186,7 +186,9 @@ def test_diagnose_asks_for_nothing_else(source: dict[str, Any], document: dict[s
 
 def test_diagnose_finds_a_table_whose_first_line_is_a_row() -> None:
     rows = [{"good": ("good", "bad")[row % 2], "A fine radio": f"A fine radio {row}"} for row in range(10)]
-    assert said(rows, fields={"label": "label"}) == (
+    form, needs = DocumentFormat(), {"needs_label": False, "needs_entities": False}
+    assert "the longest texts are in 'A fine radio'" in str(diagnose(form, rows, **needs))  # JSON lines
+    assert diagnose(form, rows, **needs, line_of_names=True) == (
         "source.fields.text is 'text', which none of the first 10 documents has; the first line of the table seems to "
         "be a row: name its columns by their numbers in source.file.columns, such as {text: 2, label: 1}; their "
         "fields: good, A fine radio"

@@ -9,7 +9,8 @@ import pytest
 
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.files import find_files, iter_rows, read_files
+from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.files import find_files, have_line_of_names, iter_rows, read_files
 
 ROWS: list[dict[str, Any]] = [{"text": "one", "label": "a"}, {"text": "zwei, ü", "label": "b"}]
 JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).encode()
@@ -205,3 +206,19 @@ def test_iter_rows_rejects_duplicate_parquet_columns(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "rows.parquet")
     with pytest.raises(AssayError, match=r"rows\.parquet has the column 'n' more than once"):
         list(iter_rows(tmp_path / "rows.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "expected"),
+    [
+        ("a.csv", "text,label\na,b\n", {}, True),
+        ("a.csv", "text,label\na,b\n", {"columns": {"text": 1}}, False),
+        ("a.jsonl", '{"text": "text", "label": "label"}\n', {}, False),
+    ],
+)
+def test_have_line_of_names_is_about_tables(
+    tmp_path: Path, name: str, content: str, settings: dict[str, Any], expected: bool
+) -> None:
+    (tmp_path / name).write_text(content)
+
+    assert have_line_of_names([tmp_path / name], FileSettings(**settings)) is expected
