@@ -16,6 +16,7 @@ from assay.corpus.documents.annotators.several_people import BY_PERSON
 from assay.corpus.documents.chunk import ChunkReader, Counts, DocumentChunk
 from assay.corpus.documents.document_diagnosis import diagnose, field_names
 from assay.corpus.documents.document_reader import DocumentReader
+from assay.corpus.documents.json_columns import text_columns
 from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.documents.reject_reasons import frequent_reasons
 from assay.corpus.errors import AssayError, DataError
@@ -234,6 +235,8 @@ def _remedy_of_filter(source: Source) -> str:
         return "check its name: without the filter it is empty, too"
     names = field_names(sample)
     unknown = [key for key in source.filter if not key.startswith("$") and key not in names]
+    if not isinstance(source, MongoSource):  # a database does not reach into JSON text
+        unknown = [key for key in unknown if not any(any(text_columns(document, [key])) for document in sample)]
     if not unknown:
         return "without source.filter it holds documents; correct the values of the filter"
     return f"source.filter names {unknown[0]!r}, which no document has{nearest(unknown[0], names)}"

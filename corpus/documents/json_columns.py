@@ -2,7 +2,7 @@
 
 import json
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,19 +42,33 @@ class JsonColumns:
         return document if is_plain else replace(document, values=values, others=others)
 
     def _values(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        changed = {name: _decoded(name, values[name]) for name in self._columns(values)}
-        return {**values, **changed} if changed else values
+        return with_decoded(values, self._columns(values))
 
     def _columns(self, values: Mapping[str, Any]) -> Iterator[str]:
-        for name in self._dotted:
-            column = name.partition(".")[0]
-            # A name may hold a dot itself, as in flat tables.
-            if name not in values and _is_text(values.get(column)):
-                yield column
+        yield from text_columns(values, self._dotted)
         for column in self._of_tool:
             # Any other text is a value of its own, such as a single class.
             if isinstance(text := values.get(column), str) and text.lstrip().startswith(("{", "[")):
                 yield column
+
+
+def text_columns(values: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    """Yield the columns of text that names with a dot reach into."""
+    for name in names:
+        column, dot, _ = name.partition(".")
+        # A name may hold a dot itself, as in flat tables.
+        if dot and name not in values and _is_text(values.get(column)):
+            yield column
+
+
+def with_decoded(values: Mapping[str, Any], columns: Iterable[str]) -> Mapping[str, Any]:
+    """Return the values of a document with these columns decoded.
+
+    Raises:
+        UnreadableError: the text of one is not JSON.
+    """
+    changed = {name: _decoded(name, values[name]) for name in columns}
+    return {**values, **changed} if changed else values
 
 
 def _names(fields: Fields) -> Iterator[str]:

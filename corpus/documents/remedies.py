@@ -135,7 +135,10 @@ _REMEDIES = (
         "save the file again as UTF-8, or name its encoding in source.file.encoding, such as windows-1252",
     ),
     (r".* holds a NUL character|.* is not valid Unicode", "save the source again as UTF-8 without NUL"),
-    (r".* is not JSON", "write the column as JSON at the source, or name other fields in source.fields"),
+    (
+        r".* is not JSON",
+        "write the column as JSON at the source, or name other fields in source.fields and source.filter",
+    ),
     (r"not valid JSON|not a JSON object", "write one JSON object per line at the source"),
     (
         r"not valid extended JSON",

@@ -146,7 +146,7 @@ def read_files(
     if document_format is not None:
         check_sentences(list(files), settings)
     names = _short_names(list(files))
-    accepts = RowFilter(filter_).accepts if filter_ else None
+    row_filter = RowFilter(filter_ or {})
     for path, split_name in files.items():
         description = describe_file(path, settings)
         if description.has_tokens and document_format not in (None, "tokens"):
@@ -159,11 +159,10 @@ def read_files(
         for number, row in open_rows(path, description, unwrap=True, rules=rules):
             if isinstance(row, InvalidRow):
                 yield row
-            elif accepts is None and not has_groups:
-                yield Document(f"{name}:{number}", row, part)
             else:
                 group = f"{name}:{row[DOCUMENT]}" if has_groups else None
-                yield Document(f"{name}:{number}", row, part, group, filtered=bool(accepts and not accepts(row)))
+                document = Document(f"{name}:{number}", row, part, group)
+                yield row_filter.marked(document) if filter_ else document
 
 
 def _matches(pattern: str, split_name: str) -> Iterator[tuple[Path, str]]:

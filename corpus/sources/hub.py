@@ -52,14 +52,15 @@ def read_hub(
             raise AssayError(
                 f"source.splits names {name!r}, but {path} does not have it; name one of {', '.join(sorted(tables))}"
             )
-    accepts = RowFilter(filter_).accepts if filter_ else None
+    row_filter = RowFilter(filter_ or {})
     for name, split_name in splits.items():
         part = None if split_name == "all" else split_name
         for index, row in enumerate(_rows(tables[name], name)):
             if isinstance(row, InvalidRow):
                 yield row
             else:
-                yield Document(f"{name}:{index}", row, part, filtered=bool(accepts and not accepts(row)))
+                document = Document(f"{name}:{index}", row, part)
+                yield row_filter.marked(document) if filter_ else document
 
 
 def _load(path: str, revision: str | None, config: str | None, files: Mapping[str, str] | None) -> Mapping[str, Any]:

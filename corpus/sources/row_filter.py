@@ -1,10 +1,13 @@
 """Filters on rows of files and hub data sets, with the meaning that they have in MongoDB."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from assay.corpus.documents.values import MISSING, get_path
+from assay.corpus.documents.json_columns import text_columns, with_decoded
+from assay.corpus.documents.raw_document import Document, InvalidRow, shorten
+from assay.corpus.documents.values import MISSING, UnreadableError, get_path
 
 OPERATORS = ("$eq", "$ne", "$in", "$nin", "$exists")
 
@@ -31,14 +34,30 @@ def row_filter_error(filter_: Mapping[str, Any], name: str) -> str | None:
 
 
 class RowFilter:
-    """A filter by fields, which must all hold: `{lang: en, label: {$in: [a, b]}, note: {$exists: false}}`."""
+    """A filter by fields, which must all hold: `{lang: en, label: {$in: [a, b]}, note: {$exists: false}}`.
+
+    A dotted name reaches into objects, also where a column holds them as JSON text.
+    """
 
     def __init__(self, filter_: Mapping[str, Any]) -> None:
         """Take a filter of which `row_filter_error` says None."""
+        self._names = list(filter_)
         self._conditions = [(field, _operators(condition)) for field, condition in filter_.items()]
 
+    def marked(self, document: Document) -> Document | InvalidRow:
+        """Return a document, marked as filtered if the filter leaves it out; an invalid row if it cannot be decided."""
+        try:
+            return document if self.accepts(document.values) else replace(document, filtered=True)
+        except UnreadableError as error:
+            return InvalidRow(document.position, str(error), shorten(document.values))
+
     def accepts(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row has all that the filter asks for."""
+        """Return whether a row has all that the filter asks for.
+
+        Raises:
+            UnreadableError: a dotted name reaches into text that is not JSON.
+        """
+        row = with_decoded(row, text_columns(row, self._names))
         return all(
             _holds(operator, get_path(row, field), wanted)
             for field, operators in self._conditions

@@ -248,13 +248,14 @@ def test_extract_names_the_key_of_a_filter_that_no_document_has(
     ("condition", "remedy"),
     [
         ({"lang": "de"}, "without source.filter it holds documents; correct the values of the filter"),
+        ({"meta.lang": "de"}, "without source.filter it holds documents; correct the values of the filter"),
         ({"langs": "en"}, "source.filter names 'langs', which no document has; did you mean 'lang'?"),
     ],
 )
 def test_extract_says_why_no_row_of_a_file_passes_the_filter(
     tmp_path: Path, condition: dict[str, str], remedy: str
 ) -> None:
-    lines = ['{"text": "a", "label": "x", "lang": "en"}'] * 3
+    lines = [r'{"text": "a", "label": "x", "lang": "en", "meta": "{\"lang\": \"en\"}"}'] * 3
 
     with pytest.raises(DataError) as caught:
         extract.fn(file_run(tmp_path, lines, filter=condition))

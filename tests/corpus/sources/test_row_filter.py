@@ -1,3 +1,4 @@
+import csv
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from assay.corpus.documents.chunk import ChunkReader
 from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.raw_document import Document, InvalidRow
+from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.sources.files import read_files
 from assay.corpus.sources.row_filter import RowFilter, row_filter_error
 
@@ -103,3 +106,29 @@ def test_read_files_marks_documents_that_the_filter_leaves_out(tmp_path: Path) -
         "rejects": 1,
         "no_label": 0,
     }
+
+
+def test_row_filter_reaches_into_columns_of_json_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "meta"])
+        writer.writerow(["one", '{"lang": "en"}'])
+        writer.writerow(["zwei", '{"lang": "de"}'])
+        writer.writerow(["three", "English"])
+        writer.writerow(["four", ""])
+
+    rows = list(read_files({path: "all"}, filter_={"meta.lang": "en"}))
+
+    assert [(row.position, row.filtered) for row in rows if isinstance(row, Document)] == [
+        ("a:2", False),
+        ("a:3", True),
+        ("a:5", True),
+    ]
+    [invalid] = [row for row in rows if isinstance(row, InvalidRow)]
+    assert (invalid.id, invalid.reason) == ("a:4", "meta is not JSON: English")
+    assert "source.filter" in remedy_of(invalid.reason)
+
+
+def test_row_filter_takes_a_column_with_a_dot_in_its_name() -> None:
+    assert RowFilter({"meta.lang": "en"}).accepts({"meta.lang": "en", "meta": "no JSON"})
