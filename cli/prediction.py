@@ -56,6 +56,13 @@ def predict(
     ] = 30,
     separator: Separator = None,
     encoding: Encoding = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME...",
+            help="Names of the columns of a table, in their order. [default: those in its first line]",
+        ),
+    ] = None,
     format: Annotated[
         Literal["jsonl", "csv", "tsv", "parquet"],
         typer.Option(help="Format of an output without extension, such as -."),
@@ -96,7 +103,7 @@ def predict(
         keep=keep or [],
         id_field=id,
         timeout_s=timeout,
-        file=file_settings(separator, encoding),
+        file=file_settings(separator, encoding, columns),
         options=PredictionOptions(top_k, threshold, labels_only),
         overwrite=overwrite,
         format=format,

@@ -92,7 +92,10 @@ def column_index(path: Path, name: str, number: int, width: int) -> int:
     """
     index = number - 1 if number > 0 else width + number
     if not 0 <= index < width:
-        raise AssayError(f"source.file.columns.{name} is {number}, but {path} has {width} columns; name one of them")
+        raise AssayError(
+            f"source.file.columns.{name} is {number}, but {path} has {width} columns; name one of them (as an option: "
+            "--columns)"
+        )
     return index
 
 

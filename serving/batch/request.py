@@ -71,19 +71,21 @@ class PredictionRequest:
     abstained: str | None = None
 
 
-def file_settings(separator: str | None, encoding: str | None) -> FileSettings:
+def file_settings(separator: str | None, encoding: str | None, columns: str | None = None) -> FileSettings:
     """Return how input files are read, from the options of a command.
 
     Args:
         separator: a character, or `tab`; None: recognised.
         encoding: name of an encoding; None: recognised.
+        columns: names of the columns in their order, with commas between them; None: the first line names them.
 
     Raises:
         AssayError: one of them is unknown.
     """
     character = "\t" if separator == "tab" else separator
+    numbers = {} if columns is None else _numbered(columns)
     try:
-        return FileSettings(separator=character, encoding=encoding, decimal=UNCHANGED.decimal)
+        return FileSettings(separator=character, encoding=encoding, columns=numbers, decimal=UNCHANGED.decimal)
     except ValidationError as error:
         fault = error.errors()[0]
         name = fault["loc"][0]
@@ -92,6 +94,15 @@ def file_settings(separator: str | None, encoding: str | None) -> FileSettings:
             if name == "separator"
             else f"--{name} is {fault['input']!r}, which is not a text encoding; write windows-1252 or utf-16"
         ) from error
+
+
+def _numbered(columns: str) -> dict[str, int]:
+    """Return the number of each column by its name; one without a name keeps its number as name."""
+    names = [name.strip() for name in columns.split(",")]
+    numbers = {name: number for number, name in enumerate(names, start=1) if name}
+    if not numbers or len(numbers) < len(list(filter(None, names))):
+        raise AssayError(f"--columns is {columns!r}; write each name once, in the order of the columns: id,text")
+    return numbers
 
 
 def is_folder(request: PredictionRequest) -> bool:

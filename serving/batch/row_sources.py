@@ -99,11 +99,18 @@ class FileSource:
         """Return what the file is.
 
         Raises:
-            AssayError: see `describe_file`; also for a folder, which is predicted file by file.
+            AssayError: see `describe_file`; also for a folder, which is predicted file by file, and for columns of a
+                file that names its fields itself.
         """
         if self.path.is_dir():
             raise AssayError(f"{self.path} is not a file; check the path")
-        return describe_file(self.path, self.settings)
+        description = describe_file(self.path, self.settings)
+        if self.settings.columns and description.kind not in ("table", "excel"):
+            raise AssayError(
+                f"--columns names the columns of a table without a line of names, but {self.path} is {description}; "
+                "leave it out"
+            )
+        return description
 
     def _rows(self, description: FileDescription, scan: Scan, shards: range) -> Iterator[tuple[int, InputChunk]]:
         rows = iter(open_rows(self.path, description, line_position(scan.starts[shards.start])))

@@ -87,6 +87,7 @@ def test_predict_file_writes_every_format_from_every_format_with_all_columns(
         ("in.csv", "id;text;n\na;gut – good;1,5\nb;bad;2,5\n".encode("cp1252"), {"encoding": "windows-1252"}),
         ("in.csv", "id;text;n\na;gut – good;1,5\nb;bad;2,5\n".encode("utf-16"), {}),
         ("in.txt", "id~text~n\na~gut – good~1,5\nb~bad~2,5\n".encode(), {"separator": "~"}),
+        ("in.csv", 'a,gut – good,"1,5"\nb,bad,"2,5"\n'.encode(), {"columns": "id,text,n"}),
         ("in.json", json.dumps([{"id": "a", "text": "gut – good", "n": "1,5"}, {"text": "bad"}]).encode(), {}),
     ],
 )
@@ -94,7 +95,7 @@ def test_predict_request_reads_files_as_people_have_them(
     engine: Engine, tmp_path: Path, name: str, data: bytes, options: dict[str, str]
 ) -> None:
     (tmp_path / name).write_bytes(data)
-    settings = file_settings(options.get("separator"), options.get("encoding"))
+    settings = file_settings(options.get("separator"), options.get("encoding"), options.get("columns"))
     request = PredictionRequest(str(tmp_path / name), str(tmp_path / "out.tsv"), file=settings)
 
     assert predict_request(engine, request).rows == 2

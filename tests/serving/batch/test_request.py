@@ -24,6 +24,19 @@ def test_file_settings_read_the_options_of_a_command() -> None:
     assert (unset.separator, unset.encoding) == (None, None)
 
 
+def test_file_settings_number_the_columns_in_their_order() -> None:
+    assert file_settings(None, None, "id, text").columns == {"id": 1, "text": 2}
+    assert file_settings(None, None, ",,text").columns == {"text": 3}
+
+
+@pytest.mark.parametrize("columns", ["", ",", "text,text"])
+def test_file_settings_refuse_columns_without_names_of_their_own(columns: str) -> None:
+    with pytest.raises(
+        AssayError, match=f"--columns is '{columns}'; write each name once, in the order of the columns"
+    ):
+        file_settings(None, None, columns)
+
+
 def test_file_settings_name_the_option_at_fault() -> None:
     with pytest.raises(AssayError, match="--separator is 'semicolon'; write one character such as ';' or tab"):
         file_settings("semicolon", None)

@@ -43,6 +43,14 @@ def test_file_source_reads_each_shard_alone(tmp_path: Path, name: str, data: str
     assert source.identity() != changed.identity()
 
 
+def test_file_source_refuses_columns_of_a_file_that_names_its_fields(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "good"}\n')
+
+    with pytest.raises(AssayError, match=r"^--columns names .*, but .*in\.jsonl is JSON lines; leave it out$"):
+        FileSource(path, FileSettings(columns={"text": 1})).scan(4, "json")
+
+
 def test_file_source_yields_shards_of_parquet_across_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_sources, "ROWS_PER_CHUNK", 4)
     pq.write_table(pa.table({"n": range(11)}), tmp_path / "in.parquet", row_group_size=5)
