@@ -3,7 +3,7 @@
 import glob
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from assay.corpus.documents.annotators.decisions import (
@@ -15,6 +15,7 @@ from assay.corpus.documents.annotators.decisions import (
     is_untouched_task,
 )
 from assay.corpus.documents.annotators.doccano import is_doccano
+from assay.corpus.documents.annotators.formula_cells import texts_of_cells
 from assay.corpus.documents.annotators.recognised import READERS, recognised_format
 from assay.corpus.documents.annotators.several_people import joined
 from assay.corpus.documents.json_columns import JsonColumns
@@ -119,7 +120,8 @@ def match_rows(
         origin: file of the documents, or the glob that names several.
     """
     returned, latest, present = ReturnedLabels(tool), dict(overlay.latest), dict(rows)
-    items, columns = list(documents), JsonColumns(tool, rules.source.fields)
+    items = [_with_texts(item) if tool == TABLE else item for item in documents]
+    columns = JsonColumns(tool, rules.source.fields)
     for item in joined(lambda: items, tool, rules.source.fields, rules.id_field):
         if isinstance(item, InvalidRow):
             returned.rejected.append((item.id, item.reason))
@@ -148,6 +150,10 @@ def match_rows(
                 present[row.id] = corrected(row, correction, rules.heads)
             returned.corrections.append(correction)
     return returned
+
+
+def _with_texts(item: Document | InvalidRow) -> Document | InvalidRow:
+    return item if isinstance(item, InvalidRow) else replace(item, values=texts_of_cells(item.values))
 
 
 def _origin(document: Document, origin: Path) -> str:

@@ -1,7 +1,8 @@
 """Tasks as annotation tools import them, with what the model proposes and the reason.
 
 A proposal must not come back as a person's decision where nobody has looked. Label Studio, Prodigy and Argilla keep
-proposals apart from what was submitted. A table has empty columns for the decision. doccano cannot tell the two apart,
+proposals apart from what was submitted. A table has empty columns for the decision, and no spreadsheet takes its texts
+for formulas. doccano cannot tell the two apart,
 so its documents hold the present labels and their digest, and the proposal stands beside them.
 """
 
@@ -23,6 +24,7 @@ from assay.corpus.documents.annotators.decisions import (
     PROPOSAL,
     ROW_ID,
 )
+from assay.corpus.documents.annotators.formula_cells import as_text_cell
 from assay.corpus.documents.offset_units import from_characters
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
@@ -250,7 +252,7 @@ def _table(tasks: Sequence[LabelTask]) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, list(names) or [ROW_ID], restval="")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: as_text_cell(text) for name, text in row.items()} for row in rows)
     return file.getvalue()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.documents.annotators.decisions import decided_row
+from assay.corpus.documents.annotators.formula_cells import texts_of_cells
 from assay.corpus.documents.values import UnreadableError
 
 SUFFIXES = (".json", ".jsonl", ".csv")
@@ -45,7 +46,7 @@ def _records(path: Path) -> list[Mapping[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".csv":
-            return list(csv.DictReader(io.StringIO(text)))
+            return list(map(texts_of_cells, csv.DictReader(io.StringIO(text))))
         try:
             values = json.loads(text)
         except ValueError:

@@ -196,6 +196,39 @@ def test_rows_that_cannot_be_used_have_a_reason(
     assert reason in returned.rejected[0][1]
 
 
+FORMULAS = [
+    "=HYPERLINK(A1)",
+    "+1 for it",
+    "-5",
+    "@anna",
+    "\tindented",
+    "\rold Mac",
+    "'=quoted",
+    "''-twice",
+    "'plain",
+    "=a, b",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_table_holds_no_formula_and_its_texts_come_back(tmp_path: Path, text: str) -> None:
+    row = Example(text, text, label="bad", text_pair=text)
+    path = written(
+        tmp_path, "csv", task(id=text, text=text, text_pair=text, proposed_label=text, proposed_entities=None)
+    )
+
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = [cell for record in csv.reader(file) for cell in record]
+    assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))] == []
+    filled = annotated("csv", path.read_bytes().decode())
+    path.write_bytes(filled.encode())  # the accepted class is a copy of a cell that may have an apostrophe
+    returned = read_back(path, row, classes={"bad", text}, heads=("sentence",))
+
+    assert returned.rejected == []
+    (correction,) = returned.corrections
+    assert (correction.id, correction.label) == (text, text)
+
+
 def test_new_labels_are_accepted_on_request(tmp_path: Path) -> None:
     path = written(tmp_path, "csv", task(proposed_label="great"))
     path.write_text(annotated("csv", path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -131,6 +131,13 @@ def test_find_copies_names_the_task_files_that_hold_a_row(tmp_path: Path, tool: 
     assert not list(find_copies(store, ["r77"], []))
 
 
+def test_find_copies_names_a_table_whose_ids_begin_like_formulas(tmp_path: Path) -> None:
+    path, names = tmp_path / "tasks.csv", LabelNames(classes=["bad", "good"], entity_types=[], pair=False)
+    write_tasks([task_of("=7", "a text")], path, "csv", names, "models:/tiny/1")
+
+    assert [copy.path for copy in find_copies(tmp_path, ["=7"], [])] == [path]
+
+
 def task_of(row_id: str, text: str) -> LabelTask:
     return LabelTask(
         id=row_id, split=None, text=text, text_pair=None, label="good", entities=None, proposed_label="bad",
