@@ -1,6 +1,5 @@
 """What a returned row says about its labels, as far as a recipe reads and accepts it."""
 
-import itertools
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -197,10 +196,6 @@ def _entities(
         return None
     layout = layout_of_tool(rules.source.entity) if rules.is_of_source(values, tool) else EntityFields()
     found = read_tool_entities(text, row.entities, layout, tool)
-    for left, right in itertools.pairwise(found):
-        if right.start < left.end:
-            words = f"{text[left.start : left.end]} and {text[right.start : right.end]}"
-            raise UnreadableError("entities overlap", words)
     types = rules.entity_types
     if types is not None and (unknown := [entity.label for entity in found if entity.label not in types]):
         raise UnreadableError("entity type is none of the recipe (--new-labels accepts it)", unknown[0])

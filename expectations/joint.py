@@ -70,7 +70,10 @@ def _tag_checks() -> list[gxe.Expectation]:
         no_faults(
             "fault.overlap",
             CheckText(
-                "overlapping entities", "entities that do not overlap", _ENTITY_ROW, "keep one of the two at the source"
+                "overlapping entities",
+                "entities that do not overlap",
+                _ENTITY_ROW,
+                "run the extraction again with --from extract, which rejects such rows",
             ),
         ),
         no_faults(

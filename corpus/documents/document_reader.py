@@ -1,6 +1,5 @@
 """Conversion of documents to examples, in the formats `rows`, `tokens` and `parse` and those of annotation tools."""
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -266,13 +265,7 @@ class DocumentReader:
         name = self._document_format.fields.entities or "entities"
         if items is MISSING or items is None:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
-        entities = read_tool_entities(text, _unwritten(items, name), self._tool_entity, self._document_format.format)
-        for left, right in itertools.pairwise(entities):
-            if right.start < left.end:
-                raise UnreadableError(
-                    "entities overlap", f"{text[left.start : left.end]} and {text[right.start : right.end]}"
-                )
-        return entities
+        return read_tool_entities(text, _unwritten(items, name), self._tool_entity, self._document_format.format)
 
     def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
         if not self._needs_label or name is None:

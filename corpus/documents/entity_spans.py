@@ -1,5 +1,6 @@
 """Entity spans from the annotations of a source: offsets, and names without offsets."""
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,9 +19,36 @@ Occurrences = Literal["all", "first"]
 def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, ...]:
     """Return the entities of a text, sorted by offset.
 
-    An entity is an object, or [start, end, label]. Entities with offsets are used as given, even where they overlap,
-    but without white space and other invisible characters at their edges. Names without offsets are located as whole
-    words in the remaining text, the longest name first.
+    Raises:
+        UnreadableError: an entity cannot be located (`locate_entities`), or two overlap.
+    """
+    entities = locate_entities(text, items, fields)
+    check_apart(text, entities)
+    return entities
+
+
+def check_apart(text: str, entities: Sequence[Entity]) -> None:
+    """Check that no entities of a text overlap, which one tag per word cannot express.
+
+    Args:
+        text: the text.
+        entities: its entities, sorted by offset.
+
+    Raises:
+        UnreadableError: two overlap.
+    """
+    for left, right in itertools.pairwise(entities):
+        if right.start < left.end:
+            words = f"{text[left.start : left.end]} and {text[right.start : right.end]}"
+            raise UnreadableError("entities overlap", words)
+
+
+def locate_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, ...]:
+    """Return the entities of a text, sorted by offset; some may overlap.
+
+    An entity is an object, or [start, end, label]. Entities with offsets are used as given, but without white space and
+    other invisible characters at their edges. Names without offsets are located as whole words in the remaining text,
+    the longest name first.
 
     Raises:
         UnreadableError: an entity is malformed, its offsets are outside the text, do not match its name or cover only

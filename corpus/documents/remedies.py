@@ -21,7 +21,7 @@ _REMEDIES = (
     (r"lists of entities differ in length", "write one value per entity in each list at the source"),
     (r"entity\..* is not a list of offsets", "set source.entity.offsets to the list of [start, end] in an entity"),
     (r"entity has two types", "give each name one type at the source, or give offsets"),
-    (r"entities overlap", "keep one of the overlapping entities in the tool, and export again"),
+    (r"entities overlap", "keep one of the overlapping entities, in the tool or at the source"),
     (
         r"annotators disagree",
         "resolve it in the tool, or set source.annotations.disagreement to latest or first",

@@ -77,19 +77,14 @@ def _entities(lines: Sequence[str], content: str, rules: AnnotationRules) -> lis
     """Return the entities of a document.
 
     Raises:
-        UnreadableError: a line is none of brat, an entity is in several pieces, two overlap, or relations and events
-            are not to be left out.
+        UnreadableError: a line is none of brat, an entity is in several pieces, or relations and events are not to be
+            left out.
     """
     for number, line in enumerate(lines, start=1):
         if line.strip() and line[0] != ENTITY and line[0] not in OTHER:
             raise UnreadableError("not a line of brat", f"line {number}, {line}")
     check_relations([line for line in lines if line.startswith(RELATIONS)], rules)
-    entities = [_entity(line, number, content) for number, line in enumerate(lines, 1) if line.startswith(ENTITY)]
-    in_order = sorted(entities, key=lambda entity: (entity["start"], entity["end"]))
-    for left, right in itertools.pairwise(in_order):
-        if right["start"] < left["end"] and right["start"] < right["end"]:
-            raise UnreadableError("entities overlap", f"{left['text']} and {right['text']}")
-    return entities
+    return [_entity(line, number, content) for number, line in enumerate(lines, 1) if line.startswith(ENTITY)]
 
 
 def _entity(line: str, number: int, content: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from assay.corpus.documents.entity_spans import read_entities, stands_alone
+from assay.corpus.documents.entity_spans import locate_entities, stands_alone
 from assay.corpus.documents.fields import EntityFields
 from assay.corpus.documents.values import UnreadableError, get_path, whole_number
 
@@ -38,7 +38,7 @@ def why_unread(items: Items) -> str:
     layout = next(_layouts([item for _, objects in items for item in objects]), EntityFields())
     for text, objects in items:
         try:
-            read_entities(text, list(objects), layout)
+            locate_entities(text, list(objects), layout)
         except UnreadableError as error:
             return str(error)
     return "too few of them are in the text"
@@ -71,7 +71,7 @@ def _score(items: Items, layout: EntityFields) -> tuple[int, int]:
     read = whole = 0
     for text, objects in items:
         try:
-            entities = read_entities(text, list(objects), layout)
+            entities = locate_entities(text, list(objects), layout)
         except UnreadableError:
             continue
         read += 1

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from assay.corpus.documents.entity_spans import read_entities
+from assay.corpus.documents.entity_spans import check_apart, locate_entities
 from assay.corpus.documents.fields import EntityFields
 from assay.corpus.documents.values import UnreadableError
 from assay.corpus.entity import Entity
@@ -29,11 +29,17 @@ def read_tool_entities(text: str, items: Any, fields: EntityFields, tool: str) -
         tool: value of `source.format`.
 
     Raises:
-        UnreadableError: an entity is malformed, or its offsets do not match the text.
+        UnreadableError: an entity is malformed, its offsets do not match the text, or two overlap.
     """
+    entities = _located(text, items, fields, tool)
+    check_apart(text, entities)
+    return entities
+
+
+def _located(text: str, items: Any, fields: EntityFields, tool: str) -> tuple[Entity, ...]:
     if tool not in _IN_BROWSERS or text.isascii() or "offset_unit" in fields.model_fields_set:
-        return read_entities(text, items, fields)
+        return locate_entities(text, items, fields)
     try:
-        return read_entities(text, items, fields.model_copy(update={"offset_unit": "utf16"}))
+        return locate_entities(text, items, fields.model_copy(update={"offset_unit": "utf16"}))
     except UnreadableError:
-        return read_entities(text, items, fields)
+        return locate_entities(text, items, fields)

@@ -426,3 +426,10 @@ def test_read_takes_the_entities_of_a_cell(cell: object) -> None:
 )
 def test_read_rejects_a_cell_without_entities(cell: str, reason_text: str) -> None:
     assert reason(CELLS, {"text": ACME, "entities": cell}, label=False, entities=True) == reason_text
+
+
+def test_a_row_of_plain_json_whose_entities_overlap_is_rejected() -> None:
+    entities = [{"start": 0, "end": 4, "label": "ORG"}, {"start": 2, "end": 9, "label": "ORG"}]
+    row = {"text": "Acme grew", "entities": entities}
+    fields = {"fields": {"entities": "entities"}}
+    assert reason(fields, row, label=False, entities=True) == "entities overlap: Acme and me grew"

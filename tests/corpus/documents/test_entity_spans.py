@@ -8,7 +8,7 @@ from bson import Decimal128, Int64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.corpus.documents.entity_spans import find_names, read_entities, whole_words
+from assay.corpus.documents.entity_spans import find_names, locate_entities, read_entities, whole_words
 from assay.corpus.documents.fields import EntityFields
 from assay.corpus.documents.values import UnreadableError
 from assay.corpus.example import Entity
@@ -153,10 +153,13 @@ def test_read_entities_takes_inclusive_ends() -> None:
     assert read_entities("Bo!", [{"start": 0, "end": 1, "text": "Bo"}], fields) == (Entity(0, 2, "ENTITY"),)
 
 
-def test_read_entities_keeps_overlapping_offsets() -> None:
-    items = [{"start": 0, "end": 4, "label": "A"}, {"start": 2, "end": 5, "label": "B"}]
+@pytest.mark.parametrize("others", [[], [{"text": "f"}]])
+def test_read_entities_rejects_entities_that_overlap(others: list[dict[str, object]]) -> None:
+    items = [{"start": 2, "end": 5, "label": "B"}, {"start": 0, "end": 4, "label": "A"}, *others]
 
-    assert len(read_entities("abcde", items, EntityFields())) == 2
+    assert len(locate_entities("abcde f", items, EntityFields())) == 2 + len(others)
+    with pytest.raises(UnreadableError, match=r"^entities overlap: abcd and cde$"):
+        read_entities("abcde f", items, EntityFields())
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,16 @@ def test_plain_parse_equals_the_complete_reader_for_odd_values() -> None:
         assert fast.read(document) == complete.read(document), json.dumps(broken, default=repr)[:500]
 
 
+def test_plain_parse_leaves_entities_that_overlap_to_the_complete_reader() -> None:
+    fast, complete = readers(FORMAT)
+    offsets = ((0, 4), (2, 6))
+    entities = [{"EntityName": "abcdef"[start:end], "type": "X", "start": start, "end": end} for start, end in offsets]
+    document = Document("d", {"Parse": [{"Text": "abcdef", "sentiment": "good", "Entities": entities}]})
+    _, [(_, reason, _)] = fast.read(document)
+    assert reason == "entities overlap: abcd and cdef"
+    assert fast.read(document) == complete.read(document)
+
+
 def test_plain_parse_reads_nearly_every_document() -> None:
     fast, _ = readers(FORMAT)
     assert fast._plain is not None

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,6 @@ def test_brat_rows_are_documents(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         ("T2\tEFFECT 0 3;8 10\tAsp he", "entity is discontinuous: line 5, EFFECT 0 3;8 10"),
-        ("T2\tEFFECT 10 15\thelps\nT4\tX 12 15\tlps", "entities overlap: helps and lps"),
-        ("T2\tEFFECT 10 15\thelps\nT4\tX 10 15\thelps", "entities overlap: helps and helps"),
         ("T2\tEFFECT 10\thelps", "not a line of brat: line 5, T2\tEFFECT 10\thelps"),
         ("T2 EFFECT 10 15 helps", "not a line of brat: line 5, T2 EFFECT 10 15 helps"),
         ("T2\tEFFECT ten 15\thelps", "not a line of brat: line 5, T2\tEFFECT ten 15\thelps"),
@@ -106,6 +105,27 @@ def test_brat_rows_become_examples_with_their_offsets(tmp_path: Path) -> None:
     assert two.entities == ()
     assert chunk.counts == Counts(documents=3, used=2, rejected=1, rows=2, rejects=1)
     assert '"id": "three"' in chunk.reject_lines[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("T4\tX 12 15\tlps", "entities overlap: helps and lps"),
+        ("T4\tX 10 15\thelps", "entities overlap: helps and helps"),
+    ],
+)
+def test_a_document_whose_entities_overlap_is_rejected_where_entities_are_read(
+    tmp_path: Path, line: str, reason: str
+) -> None:
+    folder = write(tmp_path / "drugs", annotations=f"{ANNOTATIONS}T2\tEFFECT 10 15\thelps\n{line}\n")
+
+    chunk = reader().read(read_files({folder: "train"}))
+
+    [reject] = map(json.loads, chunk.reject_lines)
+    assert (reject["id"], reject["reason"]) == ("one", reason)
+    assert remedy_of(reason) != GENERAL
+    classes = ChunkReader(DocumentFormat(fields=Fields(id="id")), needs_label=False, needs_entities=False)
+    assert classes.read(read_files({folder: "train"})).counts.rows == 2
 
 
 def test_rejected_documents_are_counted_once(tmp_path: Path) -> None:

@@ -331,6 +331,10 @@ def test_read_task_counts_offsets_as_a_browser_where_the_text_agrees() -> None:
         return {**task([result]), "data": {"text": text}}
 
     assert entities_of(SOURCE, of(in_browser), of(in_characters)) == [[("Globex", "ORG")]] * 2
+    # entities that overlap are no reason to count in another unit
+    both = of(in_browser)
+    both["annotations"][0]["result"] *= 2
+    assert reject_of(SOURCE, both) == "entities overlap: Globex and Globex"
     # the recipe decides where it says what offsets count
     characters = {**SOURCE, "entity": {"offset_unit": "characters"}}
     assert reject_of(characters, of(in_browser)).startswith("entity differs from the text")
