@@ -1,57 +1,55 @@
 """What a person decided about a row, and what counts of the decisions of several people."""
 
 import getpass
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from assay.corpus.documents.annotators.annotated_row import Annotation, agreed
+from assay.corpus.documents.annotators.annotated_row import Annotation, agreed, counting, saying_something
 from assay.corpus.documents.annotators.authorship import last_of_each_person
-from assay.corpus.documents.annotators.decisions import (
-    SILENT_TOOLS,
-    TABLE,
-    decided_at,
-    decided_by,
-    decided_row,
-    labels_digest_of,
-    read_decision,
-)
-from assay.corpus.documents.annotators.several_people import by_person
+from assay.corpus.documents.annotators.decisions import SILENT_TOOLS, TABLE, decided_row, labels_digest_of
 from assay.corpus.documents.fields import AnnotationRules
-from assay.corpus.documents.raw_document import Document
 from assay.corpus.documents.values import UnreadableError, plain_text
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import ADDED, AddedText, Correction, added_id, text_digest
+from assay.corpus.returned_annotations import ReturnedAnnotation
 from assay.corpus.returned_parts import Parts, ReadingRules, Said, read_parts, text_pair_of
+
+# Tools in which an annotation without a class was submitted like any other.
+_OPEN_IS_SAID = ("label_studio",)
 
 
 @dataclass(frozen=True)
 class RowDecision:
-    """What a person decided about a row."""
+    """What a person decided about a row; `position` is the place of its document in the files."""
 
+    position: str
     row_id: str
     text: str
     text_pair: str | None
     said: Said
+    person: str | None
     author: str
     at: datetime
     is_dated: bool
     is_silent: bool
 
     @classmethod
-    def read(cls, document: Document, tool: str, rules: ReadingRules) -> "RowDecision | None":
+    def read(cls, annotations: list[ReturnedAnnotation], tool: str, rules: ReadingRules) -> "RowDecision | None":
         """Return the decision about a row; of several people, the one that counts.
+
+        Args:
+            annotations: what people say about the same text of the row.
+            tool: the tool.
+            rules: what the recipe reads and accepts.
 
         Raises:
             UnreadableError: it cannot be represented, or people disagree.
         """
         agreement = rules.source.annotations
-        documents: Sequence[Mapping[str, Any]] = [document.values, *document.others]
-        if document.others and tool != TABLE:
-            documents = by_person(documents, tool, agreement)
-        found = [one for values in documents if (one := cls._of(values, tool, rules)) is not None]
+        found = cls._of_each(annotations if tool == TABLE else _counting(annotations, tool, rules), tool, rules)
         if not found:
             return None
         decision = _of_lines(found, agreement) if tool == TABLE else _of_people(found, agreement)
@@ -68,24 +66,31 @@ class RowDecision:
         return self.at if self.is_dated else None
 
     @classmethod
-    def _of(cls, values: Mapping[str, Any], tool: str, rules: ReadingRules) -> "RowDecision | None":
-        """Return the decision of a document; None if nobody has decided anything."""
-        row = read_decision(values, tool, rules.needs(values, tool))
-        if row is None:
+    def _of_each(cls, annotations: Iterable[ReturnedAnnotation], tool: str, rules: ReadingRules) -> "list[RowDecision]":
+        """Return the decision of each annotation that says something."""
+        found = (cls._of(annotation, tool, rules) for annotation in annotations)
+        return [one for one in found if one is not None]
+
+    @classmethod
+    def _of(cls, annotation: ReturnedAnnotation, tool: str, rules: ReadingRules) -> "RowDecision | None":
+        """Return the decision of an annotation; None if nothing was decided."""
+        values = annotation.document.values
+        text = plain_text(annotation.row.text, "text")
+        said = read_parts(annotation.row, text, values, tool, rules)
+        if said == Said() and tool not in _OPEN_IS_SAID:
             return None
-        text = plain_text(row.text, "text")
-        said = read_parts(row, text, values, tool, rules)
-        if said == Said() or (tool in SILENT_TOOLS and labels_digest_of(values) == said.parts.digest):
+        if tool in SILENT_TOOLS and labels_digest_of(values) == said.parts.digest:
             return None  # as it was sent, whatever others have decided since
-        dated = decided_at(values, rules.source.annotations)
         return cls(
+            position=annotation.document.position,
             row_id=decided_row(values, rules.id_field),
             text=text,
             text_pair=text_pair_of(values, tool, rules),
             said=said,
-            author=decided_by(values, rules.source.annotations) or rules.author or _user_of_this_computer(),
-            at=dated or datetime.now(UTC),
-            is_dated=dated is not None,
+            person=annotation.person,
+            author=annotation.person or rules.author or _user_of_this_computer(),
+            at=annotation.at or datetime.now(UTC),
+            is_dated=annotation.at is not None,
             is_silent=tool in SILENT_TOOLS,
         )
 
@@ -152,13 +157,22 @@ class RowDecision:
         )
 
 
+def _counting(annotations: list[ReturnedAnnotation], tool: str, rules: ReadingRules) -> Sequence[ReturnedAnnotation]:
+    """Return the annotations that are to be read: what does not count may be of any kind."""
+    agreement = rules.source.annotations
+    if "sentence" in rules.heads:
+        annotations = saying_something(annotations, agreement, lambda one: one.row.says_nothing)
+    # Which documents of a silent tool somebody has looked at is known only after they are read.
+    return annotations if tool in SILENT_TOOLS else counting(annotations, agreement, lambda one: one.at)
+
+
 def _of_people(decisions: Sequence[RowDecision], rules: AnnotationRules) -> RowDecision:
     """Return the decision of several people that counts.
 
     Raises:
         UnreadableError: they disagree.
     """
-    said = agreed([Annotation(one.said, one.said_at, one.author) for one in decisions], rules)
+    said = agreed([Annotation(one.said, one.said_at, one.person) for one in decisions], rules, decisions[0].text)
     return max((one for one in decisions if one.said == said), key=lambda one: one.at)
 
 

@@ -17,13 +17,13 @@ from assay.corpus.documents.annotators.decisions import (
 from assay.corpus.documents.annotators.doccano import is_doccano
 from assay.corpus.documents.annotators.formula_cells import texts_of_cells
 from assay.corpus.documents.annotators.recognised import READERS, recognised_format
-from assay.corpus.documents.annotators.several_people import joined
 from assay.corpus.documents.json_columns import JsonColumns
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import UnreadableError
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Correction, Overlay, corrected
+from assay.corpus.returned_annotations import by_text, returned_annotations
 from assay.corpus.returned_decisions import RowDecision
 from assay.corpus.returned_parts import ReadingRules
 from assay.corpus.sources.file_settings import FileSettings
@@ -36,7 +36,7 @@ from assay.corpus.storage.remote_files import is_remote
 class ReturnedLabels:
     """The corrections of a file, and what became of its other rows.
 
-    Nobody has decided about them, the decision is older than a known one, or it cannot be used.
+    Nobody has decided about them, a newer decision about the same row is known or in the files, or they cannot be used.
     """
 
     tool: str
@@ -109,7 +109,9 @@ def match_rows(
     rules: ReadingRules,
     origin: Path,
 ) -> ReturnedLabels:
-    """Return the corrections of documents, in their order; each document meets the corrections of those before it.
+    """Return the corrections of documents, by row in the order of their first ones.
+
+    Of several decisions of a person about a row, the last one counts, and people must agree as the recipe says.
 
     Args:
         documents: documents of an annotation tool.
@@ -120,31 +122,28 @@ def match_rows(
         origin: file of the documents, or the glob that names several.
     """
     returned, latest, present = ReturnedLabels(tool), dict(overlay.latest), dict(rows)
-    items = [_with_texts(item) if tool == TABLE else item for item in documents]
-    columns = JsonColumns(tool, rules.source.fields)
-    for item in joined(lambda: items, tool, rules.source.fields, rules.id_field):
-        if isinstance(item, InvalidRow):
-            returned.rejected.append((item.id, item.reason))
-            continue
-        name = item.position
+    for name, same_row in _by_row(documents, tool, rules, returned).items():
         try:
-            document = columns.decoded(item)
-            name = _named(document, rules)
-            decision = RowDecision.read(document, tool, rules)
-            if decision is None:
-                returned.undecided += 1
-                continue
-            row = present.get(name)
-            if decision.is_older_than(latest.get(name), row):
-                returned.older += 1
-                continue
-            correction = decision.correction(row, latest.get(name), _origin(document, origin))
+            annotations, replaced = returned_annotations(same_row, tool, rules)
         except UnreadableError as error:
             returned.rejected.append((name, str(error)))
             continue
-        if correction is None:
-            returned.undecided += 1
-        else:
+        returned.older += replaced
+        returned.undecided += not annotations
+        for same_text in by_text(annotations):
+            row, previous = present.get(name), latest.get(name)
+            try:
+                decision = RowDecision.read(same_text, tool, rules)
+                if decision is not None and decision.is_older_than(previous, row):
+                    returned.older += 1
+                    continue
+                correction = decision.correction(row, previous, _origin(decision, origin)) if decision else None
+            except UnreadableError as error:
+                returned.rejected.append((name, str(error)))
+                continue
+            if correction is None:
+                returned.undecided += 1
+                continue
             latest[correction.id] = correction
             if row is not None:
                 present[row.id] = corrected(row, correction, rules.heads)
@@ -152,13 +151,31 @@ def match_rows(
     return returned
 
 
-def _with_texts(item: Document | InvalidRow) -> Document | InvalidRow:
-    return item if isinstance(item, InvalidRow) else replace(item, values=texts_of_cells(item.values))
+def _with_texts(document: Document) -> Document:
+    return replace(document, values=texts_of_cells(document.values))
 
 
-def _origin(document: Document, origin: Path) -> str:
-    """Return the name of the file that holds a document; of several files, without its extension."""
-    return document.position.rpartition(":")[0] if glob.has_magic(origin.name) else origin.name
+def _by_row(
+    documents: Iterable[Document | InvalidRow], tool: str, rules: ReadingRules, returned: ReturnedLabels
+) -> dict[str, list[Document]]:
+    """Return the documents about each row; those that cannot be read are rejected."""
+    columns, rows = JsonColumns(tool, rules.source.fields), dict[str, list[Document]]()
+    for item in documents:
+        if isinstance(item, InvalidRow):
+            returned.rejected.append((item.id, item.reason))
+            continue
+        try:
+            document = columns.decoded(_with_texts(item) if tool == TABLE else item)
+        except UnreadableError as error:
+            returned.rejected.append((item.position, str(error)))
+            continue
+        rows.setdefault(_named(document, rules), []).append(document)
+    return rows
+
+
+def _origin(decision: RowDecision, origin: Path) -> str:
+    """Return the name of the file that holds a decision; of several files, without its extension."""
+    return decision.position.rpartition(":")[0] if glob.has_magic(origin.name) else origin.name
 
 
 def _named(document: Document, rules: ReadingRules) -> str:

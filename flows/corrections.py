@@ -38,10 +38,10 @@ class CorrectionReport(BaseModel):
 
     `corrected` counts those whose labels change, by the split of the row in the newest run ("" for a row without a
     split), `confirmed` those that someone looked at and left, `added` rows that the source does not hold. `undecided`
-    rows came back as they were sent. `older` decisions were made before one that is already known, and change nothing.
-    `incomplete` counts the added rows that lack something that the recipe reads, which no run uses before people have
-    labelled that, too. `overlay` is the digest of all corrections of the recipe, which snapshots record;
-    None as long as they change nothing.
+    rows came back as they were sent. `older` decisions were made before another one about the same row that is known or
+    in the file, and change nothing. `incomplete` counts the added rows that lack something that the recipe reads, which
+    no run uses before people have labelled that, too. `overlay` is the digest of all corrections of the recipe, which
+    snapshots record; None as long as they change nothing.
     """
 
     recipe: str

@@ -10,9 +10,11 @@ from assay.corpus.documents.annotators.annotated_row import (
     Needs,
     Values,
     agreed,
+    counting,
     saying_something,
 )
-from assay.corpus.documents.annotators.decisions import decided_at, decided_by
+from assay.corpus.documents.annotators.authorship import time_of
+from assay.corpus.documents.annotators.decisions import decided_by
 from assay.corpus.documents.annotators.recognised import READERS
 from assay.corpus.documents.annotators.several_people import by_person
 from assay.corpus.documents.annotators.tool_offsets import layout_of_tool, read_tool_entities
@@ -212,21 +214,24 @@ class DocumentReader:
             NoLabelError: the class that counts means none.
             UnreadableError: the document cannot be represented, or people disagree.
         """
-        rules = self._document_format.annotations
-        documents = [document.values]
-        if document.others:
-            documents = by_person((document.values, *document.others), self._document_format.format, rules)
-        found = [(values, row) for values in documents if (row := self._tool_row(values)) is not None]
+        rules, tool = self._document_format.annotations, self._document_format.format
+        documents = by_person((document.values, *document.others), tool, rules)
+        found = [
+            Annotation(row, time_of(values), decided_by(values, tool))
+            for values in documents
+            if (row := self._tool_row(values)) is not None
+        ]
         if not found:
             return []
         if self._needs_label:
-            found = saying_something(found, rules, lambda one: one[1].says_nothing)
-        text = plain_text(found[0][1].text, self._document_format.fields.text)
-        decisions = [
-            Annotation(self._parts(text, row), decided_at(values, rules), decided_by(values, rules))
-            for values, row in found
+            found = saying_something(found, rules, lambda one: one.value.says_nothing)
+        text = plain_text(found[0].value.text, self._document_format.fields.text)
+        # Only what counts is read: the last of several people may have corrected what cannot be used.
+        read = [
+            Annotation(self._parts(text, one.value), one.time, one.person)
+            for one in counting(found, rules, lambda one: one.time)
         ]
-        decided = agreed(decisions, rules)
+        decided = agreed(read, rules, text)
         if decided is None:
             raise NoLabelError
         label, entities, labels = decided

@@ -135,7 +135,7 @@ def test_match_rows_orders_the_decisions_of_one_file_by_time(tmp_path: Path) -> 
         for label, day in (("good", 2), ("bad", 1))
     )
     returned = _match(_table(tmp_path, later, earlier))
-    assert [one.label for one in returned.corrections] == ["good"]
+    assert ([one.label for one in returned.corrections], returned.older) == (["good"], 1)
 
 
 @pytest.mark.parametrize(
@@ -180,11 +180,99 @@ def test_match_rows_lets_the_last_decision_of_a_file_count(tmp_path: Path) -> No
         return _match(str(path))
 
     again = match("good", "good")
-    assert ([one.label for one in again.corrections], again.undecided) == (["good"], 1)
+    assert ([one.label for one in again.corrections], again.older) == (["good"], 0)
     back = match("good", "good", "bad")
-    # then the last of them counts, and the row is counted once.
-    assert [one.label for one in back.corrections] == ["good", "bad"]
-    assert back.counts == {"corrected": 1}
+    # then the last of them counts, which leaves the row as it is, and the others are counted.
+    assert [(one.decision, one.label) for one in back.corrections] == [("confirmed", None)]
+    assert (back.counts, back.older) == ({"confirmed": 1}, 2)
+
+
+def _tasks(folder: Path, *tasks: list[tuple[str, int, str]], text: str = ROW.text) -> str:
+    """Write tasks of Label Studio about one row, each with the annotations of people: name, day and class."""
+    path = folder / "tasks.json"
+    content = []
+    for number, people in enumerate(tasks):
+        annotations = []
+        for person, day, label in people:
+            value = {"choices": [label] if label else []}
+            result = [{"type": "choices", "from_name": "label", "to_name": "text", "value": value}]
+            at = f"2026-01-0{day}T00:00:00Z"
+            annotations.append({"completed_by": {"email": person}, "updated_at": at, "result": result})
+        content.append({"id": number, "data": {"row_id": "r1", "text": text}, "annotations": annotations})
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return str(path)
+
+
+CLASSES = replace(RULES, heads=["sentence"])
+
+
+@pytest.mark.parametrize("one_task", [True, False])
+def test_match_rows_compares_people_by_the_labels_that_the_recipe_reads(tmp_path: Path, one_task: bool) -> None:
+    people = [("anna", 1, "good"), ("ben", 2, "Good ")]
+    path = _tasks(tmp_path, *([people] if one_task else [[one] for one in people]))
+    rules = replace(CLASSES, source=DocumentFormat(fold_labels=True))
+    returned = _match(path, rules=rules)
+    assert [(one.label, one.author, one.at.day) for one in returned.corrections] == [("good", "ben", 2)]
+    assert (returned.rejected, returned.older) == ([], 0)
+
+
+@pytest.mark.parametrize("one_task", [True, False])
+@pytest.mark.parametrize(
+    ("rule", "corrections", "rejected"),
+    [
+        ("reject", [], [("r1", "annotators disagree: anna says 'good', ben says 'bad'")]),
+        ("first", [("good", "anna", 2)], []),
+        ("latest", [("good", "anna", 2)], []),
+    ],
+)
+def test_match_rows_settles_what_people_say_in_tasks_of_label_studio(
+    tmp_path: Path, one_task: bool, rule: Any, corrections: list[Any], rejected: list[Any]
+) -> None:
+    people = [("anna", 2, "good"), ("ben", 1, "bad")]
+    path = _tasks(tmp_path, *([people] if one_task else [[one] for one in people]))
+    rules = replace(CLASSES, source=DocumentFormat(annotations=AnnotationRules(disagreement=rule)))
+    returned = _match(path, rules=rules)
+    assert [(one.label, one.author, one.at.day) for one in returned.corrections] == corrections
+    assert returned.rejected == rejected
+
+
+@pytest.mark.parametrize("one_task", [True, False])
+def test_match_rows_counts_a_decision_that_a_person_has_changed(tmp_path: Path, one_task: bool) -> None:
+    decisions = [("anna", 2, "good"), ("anna", 1, "bad")]
+    path = _tasks(tmp_path, *([decisions] if one_task else [[one] for one in decisions]))
+    returned = _match(path, rules=CLASSES)
+    assert [(one.label, one.at.day) for one in returned.corrections] == [("good", 2)]
+    assert (returned.older, returned.undecided, returned.rejected) == (1, 0, [])
+
+
+def test_match_rows_asks_people_of_a_task_who_leave_the_class_open(tmp_path: Path) -> None:
+    path = _tasks(tmp_path, [("anna", 1, "good"), ("ben", 2, "")])
+    assert _match(path, rules=CLASSES).rejected == [("r1", "annotators disagree: anna says 'good', ben says nothing")]
+    rules = replace(CLASSES, source=DocumentFormat(annotations=AnnotationRules(disagreement="latest")))
+    assert [one.label for one in _match(path, rules=rules).corrections] == ["good"]
+    assert _match(_tasks(tmp_path, [("ben", 2, "")]), rules=CLASSES).undecided == 1
+
+
+def test_match_rows_reads_a_decision_about_the_present_text_beside_one_about_an_earlier_one(tmp_path: Path) -> None:
+    earlier = json.loads(Path(_tasks(tmp_path, [("anna", 1, "bad")], text="Acme fell")).read_text())
+    path = Path(_tasks(tmp_path, [("ben", 2, "good")]))
+    path.write_text(json.dumps(earlier + json.loads(path.read_text())))
+    returned = _match(str(path), rules=CLASSES)
+    assert [(one.label, one.author) for one in returned.corrections] == [("good", "ben")]
+    reason = "text is not that of the row, which may have changed since: Acme fell"
+    assert returned.rejected == [("r1", reason)]
+
+
+def test_match_rows_counts_the_lines_of_a_table_that_a_person_has_changed(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = [
+        {"new_label": "bad"},
+        {"new_label": "good"},
+        {"new_label": "good"},
+        {"new_entities": []},
+    ]
+    returned = _match(_table(tmp_path, *({**line, "author": "anna"} for line in lines)))
+    assert [(one.label, one.entities) for one in returned.corrections] == [("good", ())]
+    assert (returned.older, returned.rejected) == (1, [])
 
 
 def test_match_rows_joins_the_lines_of_a_table_about_a_row(tmp_path: Path) -> None:

@@ -75,4 +75,6 @@ def test_text_pair_of_is_read_where_the_source_keeps_it() -> None:
     rules = ReadingRules(heads=["sentence"], source=source)
     assert text_pair_of({"data": {"question": "why?"}}, "label_studio", rules) == "why?"
     assert text_pair_of({"data": {"row_id": "r1", "text_pair": "how?"}}, "label_studio", rules) == "how?"
+    stored = {"task": {"data": {"row_id": "r1", "text_pair": "when?"}}, "result": []}
+    assert text_pair_of(stored, "label_studio", rules) == "when?"
     assert text_pair_of({"row_id": "r1"}, "csv", rules) is None

@@ -45,8 +45,7 @@ class Annotation(Generic[T]):
 class AnnotatedRow:
     """Text, class, entities and labels of a document, as the tool wrote their values; MISSING where it wrote none.
 
-    Entities are objects with `start`, `end`, `label` and perhaps `text`. `labels` are those that apply of several, in
-    an order of their own, so that two people agree who chose them one after the other.
+    Entities are objects with `start`, `end`, `label` and perhaps `text`. `labels` are those that apply of several.
     """
 
     text: Any
@@ -120,25 +119,33 @@ def saying_something(annotations: list[T], rules: AnnotationRules, says_nothing:
     return [one for one in annotations if not says_nothing(one)] or annotations
 
 
-def agreed(decisions: Sequence[Annotation[T]], rules: AnnotationRules) -> T:
+def counting(annotations: Sequence[T], rules: AnnotationRules, time: Callable[[T], datetime | None]) -> Sequence[T]:
+    """Return the annotation of several people that counts by the rules; all of them where people must agree."""
+    if rules.disagreement == "latest":
+        return [max(enumerate(annotations), key=lambda item: (time(item[1]) or NEVER, item[0]))[1]]
+    return annotations[:1] if rules.disagreement == "first" else annotations
+
+
+def agreed(decisions: Sequence[Annotation[T]], rules: AnnotationRules, text: str = "") -> T:
     """Return what counts of the decisions of several people.
+
+    Args:
+        decisions: their decisions, with labels as the recipe names them: `Good` and `good` may be one class.
+        rules: the rules of the recipe.
+        text: the text that they are about, whose words the reason quotes.
 
     Raises:
         UnreadableError: they differ, and the rules reject that.
     """
-    first = decisions[0].value
-    if rules.disagreement == "latest":
-        return max(enumerate(decisions), key=lambda item: (item[1].time or NEVER, item[0]))[1].value
-    if rules.disagreement == "reject" and any(one.value != first for one in decisions):
+    first, *others = counting(decisions, rules, lambda one: one.time)
+    if any(one.value != first.value for one in others):
         people, parts = [one.person for one in decisions], [_parts(one.value) for one in decisions]
-        raise UnreadableError("annotators disagree", in_words(people, parts))
-    return first
+        raise UnreadableError("annotators disagree", in_words(people, parts, text))
+    return first.value
 
 
 def _parts(value: Any) -> tuple[Any, ...]:
     """Return the parts of what a person decided: class, entities and labels, or a single value."""
-    if isinstance(value, AnnotatedRow):
-        return value.label, value.entities, value.labels
     if value is None:
         return NO_PARTS
     return value if isinstance(value, tuple) and len(value) == len(NO_PARTS) else (value,)

@@ -1,14 +1,12 @@
 """Records of Argilla: version 2 (`to_list`, nested or flat), feedback data sets of version 1, and its older records."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
 
 from assay.corpus.documents.annotators.annotated_row import (
     AnnotatedRow,
-    Annotation,
     Needs,
     Values,
-    agreed,
     only_name,
     several_labels,
     single_class,
@@ -16,7 +14,16 @@ from assay.corpus.documents.annotators.annotated_row import (
 from assay.corpus.documents.values import MISSING, get_path
 
 FLAT = ".responses"
-Responses = dict[str, list[Any]]  # question -> submitted values
+
+
+class Response(NamedTuple):
+    """A submitted response to a question, and the user who gave it, if the record names one."""
+
+    value: Any
+    user: Any = None
+
+
+Responses = dict[str, list[Response]]  # by question
 
 
 def is_argilla(document: Values) -> bool:
@@ -27,15 +34,46 @@ def is_argilla(document: Values) -> bool:
     return old or any(name.endswith(FLAT) for name in document) or bool(_questions_in_columns(document))
 
 
+def records_of_people(record: Values) -> list[Values]:
+    """Return a record as one per person who has submitted responses.
+
+    A person who left a question open differs from nobody: the record of this person repeats the response of the one
+    before, or of the first one who gave any.
+    """
+    responses = submitted_responses(record)
+    by_question = {
+        name: {_person(one, number): one for number, one in enumerate(given)} for name, given in responses.items()
+    }
+    people = list(dict.fromkeys(person for given in by_question.values() for person in given))
+    if len(people) < 2:
+        return [record]
+    latest = {name: next(iter(given.values())) for name, given in by_question.items() if given}
+    records: list[Values] = []
+    for person in people:
+        own = {name: given[person] for name, given in by_question.items() if person in given}
+        user = next(iter(own.values())).user
+        latest |= own
+        answers = {name: [{"value": one.value, "user_id": user}] for name, one in latest.items()}
+        records.append({**record, "responses": answers})
+    return records
+
+
+def _person(response: Response, number: int) -> Hashable:
+    """Return who gave a response; of nobody in particular, its number."""
+    return number if response.user in (None, "") else str(response.user)
+
+
 def read_argilla(document: Values, needs: Needs) -> AnnotatedRow | None:
-    """Return the row of a record; None if nobody has submitted a response. Suggestions are not read.
+    """Return the row of one person's record (`records_of_people`); None if the person has submitted no response.
+
+    Suggestions are not read.
 
     Raises:
-        UnreadableError: responses disagree, or a text has several classes.
+        UnreadableError: a text has several classes.
     """
     if "annotation_agent" in document:
         return _old_row(document, needs)
-    responses = {name: values for name, values in submitted_responses(document).items() if values}
+    responses = {name: given[-1].value for name, given in submitted_responses(document).items() if given}
     if not responses:
         return None
     fields = document.get("fields")
@@ -56,20 +94,28 @@ def submitted_responses(document: Values) -> Responses:
         for user in responses:
             for name, value in (user.get("values") or {}).items() if _is_submitted(user.get("status")) else ():
                 if value is not None:  # Arrow names the questions that the user left open, too
-                    questions.setdefault(name, []).append(value["value"] if isinstance(value, Mapping) else value)
+                    given = Response(value["value"] if isinstance(value, Mapping) else value, user.get("user_id"))
+                    questions.setdefault(name, []).append(given)
         return questions
     columns = responses if isinstance(responses, Mapping) else _questions_in_columns(document)
     if columns:
         return {name: _submitted(values) for name, values in columns.items() if isinstance(values, list)}
     return {
         name.removesuffix(FLAT): [
-            value
-            for value, status in zip(values, document.get(f"{name}.status") or [None] * len(values), strict=False)
+            Response(value, user)
+            for value, user, status in zip(
+                values, _beside(document, name, "users"), _beside(document, name, "status"), strict=False
+            )
             if _is_submitted(status)
         ]
         for name, values in document.items()
         if name.endswith(FLAT) and isinstance(values, list)
     }
+
+
+def _beside(document: Values, name: str, what: str) -> list[Any]:
+    """Return the users or the status of each response of a flat column, None where the record does not say it."""
+    return [*(document.get(f"{name}.{what}") or ()), *[None] * len(document[name])]
 
 
 def _questions_in_columns(document: Values) -> Values:
@@ -93,57 +139,39 @@ def _as_objects(values: Any) -> Any:
     return values
 
 
-def _submitted(values: list[Any]) -> list[Any]:
-    return [item["value"] for item in values if _is_submitted(item.get("status"))]
+def _submitted(values: list[Any]) -> list[Response]:
+    return [Response(item["value"], item.get("user_id")) for item in values if _is_submitted(item.get("status"))]
 
 
 def _is_submitted(status: Any) -> bool:
     return status in (None, "submitted")
 
 
-def _class(responses: Responses, needs: Needs) -> Any:
-    names = [
-        name
-        for name, values in responses.items()
-        if not any(map(_is_spans, values)) and any(value != [] for value in values)
-    ]
+def _class(responses: Values, needs: Needs) -> Any:
+    names = [name for name, value in responses.items() if not _is_spans(value) and value != []]
     name = only_name(names, needs.fields.label, "text has several classifications")
-    if name not in responses:
-        return MISSING
-    value = agreed([Annotation(value) for value in responses[name]], needs.rules)
+    value = MISSING if name is None else responses.get(name, MISSING)
     return single_class(value) if isinstance(value, list) else value
 
 
-def _labels(responses: Responses, needs: Needs) -> Any:
+def _labels(responses: Values, needs: Needs) -> Any:
     """Return the chosen labels. A question that may be left open has no response where nobody chose a label."""
     name = only_name(_names(responses, _is_labels), needs.labels_field, "text has several classifications")
     if name is None:
         return MISSING
-    if name not in responses:
-        return []
-    return agreed([Annotation(_chosen(value)) for value in responses[name]], needs.rules)
-
-
-def _chosen(value: Any) -> Any:
+    value = responses.get(name, [])
     return several_labels(value) if isinstance(value, list) else value
 
 
-def _entities(responses: Responses, needs: Needs) -> Any:
+def _entities(responses: Values, needs: Needs) -> Any:
     name = only_name(_names(responses, _is_spans), needs.fields.entities, "text has several kinds of spans")
-    if name not in responses:
-        return MISSING
-    # People mark the same spans in different orders.
-    return agreed([Annotation(_sorted(value)) for value in responses[name]], needs.rules)
+    return MISSING if name is None else responses.get(name, MISSING)
 
 
-def _sorted(spans: Any) -> Any:
-    return sorted(spans, key=repr) if isinstance(spans, list) else spans
-
-
-def _names(responses: Responses, fits: Callable[[Any], bool]) -> list[str]:
-    """Return the questions with lists of a kind; without any, one whose lists are all empty, which may be of any."""
-    names = [name for name, values in responses.items() if any(map(fits, values))]
-    return names or [name for name, values in responses.items() if all(value == [] for value in values)][:1]
+def _names(responses: Values, fits: Callable[[Any], bool]) -> list[str]:
+    """Return the questions with a list of a kind; without any, one with an empty list, which may be of any."""
+    names = [name for name, value in responses.items() if fits(value)]
+    return names or [name for name, value in responses.items() if value == []][:1]
 
 
 def _is_labels(value: Any) -> bool:

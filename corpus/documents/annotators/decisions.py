@@ -4,16 +4,13 @@ The labels themselves are read as those of a source (`recognised.READERS`).
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, Values, several_labels
 from assay.corpus.documents.annotators.argilla import submitted_responses
-from assay.corpus.documents.annotators.authorship import NEVER, person_of, time_of
-from assay.corpus.documents.annotators.label_studio import is_taken_back, stored_task
+from assay.corpus.documents.annotators.authorship import person_of
 from assay.corpus.documents.annotators.recognised import READERS
-from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path, row_id
 
 ROW_ID = "row_id"
@@ -30,7 +27,7 @@ LABELS_EXAMPLE = '["money", "sport"], or money; sport'
 LABEL_SEPARATOR = ";"
 # Where each tool keeps the id that a task was given, the most specific place first.
 _ID_PATHS = (f"data.{ROW_ID}", f"task.data.{ROW_ID}", f"metadata.{ROW_ID}", f"meta.{ROW_ID}", ROW_ID)
-_AUTHORS = ("author", "annotator", "_annotator_id", "_session_id", "username")
+_AUTHORS = ("completed_by", "author", "annotator", "_annotator_id", "_session_id", "username")
 _PRODIGY = {"answer", "_input_hash", "_task_hash", "_timestamp"}  # what Prodigy adds to a task
 # The tools in which nobody can tell a document that a person has looked at from any other.
 SILENT_TOOLS = ("doccano", "spacy")
@@ -47,12 +44,12 @@ def read_decision(document: Values, tool: str, needs: Needs) -> AnnotatedRow | N
     """Return what a person decided about a row; None if nobody has.
 
     Args:
-        document: a document of the tool, or a row of a table.
+        document: a document of the tool about the decision of one person, or a row of a table.
         tool: a key of `READERS`, or `TABLE`.
         needs: the parts that a recipe reads.
 
     Raises:
-        UnreadableError: it cannot be represented, or people disagree.
+        UnreadableError: it cannot be represented.
     """
     if tool == TABLE:
         return _row_of_table(document, needs)
@@ -63,7 +60,7 @@ def read_decision(document: Values, tool: str, needs: Needs) -> AnnotatedRow | N
 
 def reviews_of(document: Values) -> list[Any]:
     """Return the responses to the question whether somebody has reviewed a record of Argilla."""
-    return submitted_responses(document).get(REVIEW, [])
+    return [one.value for one in submitted_responses(document).get(REVIEW, [])]
 
 
 def is_untouched_task(document: Values) -> bool:
@@ -105,45 +102,11 @@ def labels_digest_of(document: Values) -> str | None:
     return next((digest for digest in found if isinstance(digest, str)), None)
 
 
-def decided_by(document: Values, rules: AnnotationRules) -> str | None:
-    """Return who made the decision that counts, as the tool says; None if it does not."""
-    for annotation in _submitted(document, rules):
-        if (person := person_of(annotation.get("completed_by"))) is not None:
-            return person
-    for user in _respondents(document):
-        if (person := person_of(user)) is not None:
-            return person
-    return next((str(document[name]) for name in _AUTHORS if document.get(name)), None)
-
-
-def decided_at(document: Values, rules: AnnotationRules) -> datetime | None:
-    """Return when the decision that counts was made, as the tool says; None if it does not."""
-    for values in (*_submitted(document, rules), document):
-        if (time := time_of(values)) is not None:
-            return time
-    return None
-
-
-def _submitted(document: Values, rules: AnnotationRules) -> list[Values]:
-    """Return the annotations of a task that nobody has taken back, the one that counts first."""
-    submitted = [document] if stored_task(document) is not None else _objects(document.get("annotations"))
-    annotations = [one for one in submitted if not is_taken_back(one)]
-    if rules.disagreement == "first":
-        return annotations
-    return sorted(annotations, key=lambda one: time_of(one) or NEVER)[::-1]
-
-
-def _respondents(document: Values) -> Iterator[Any]:
-    """Yield the users whose responses to a record of Argilla were submitted."""
-    responses = document.get("responses")
-    if isinstance(responses, list):  # of the server: one object per user
-        yield from (one.get("user_id") for one in _objects(responses) if one.get("status") in (None, "submitted"))
-    for to_question in responses.values() if isinstance(responses, Mapping) else ():
-        yield from (one.get("user_id") for one in _objects(to_question) if one.get("status") in (None, "submitted"))
-    for name, users in document.items():
-        if name.endswith(".responses.users") and isinstance(users, list):
-            statuses = document.get(f"{name.removesuffix('.users')}.status") or [None] * len(users)
-            yield from (user for user, status in zip(users, statuses, strict=False) if status in (None, "submitted"))
+def decided_by(document: Values, tool: str) -> str | None:
+    """Return who made the decision of a document of one person, as the tool says; None if it does not."""
+    respondents = (one.user for given in submitted_responses(document).values() for one in given)
+    people = respondents if tool == "argilla" else (document.get(name) for name in _AUTHORS)
+    return next((person for value in people if (person := person_of(value)) is not None), None)
 
 
 def _row_of_table(document: Values, needs: Needs) -> AnnotatedRow | None:
@@ -181,7 +144,3 @@ def _entities_of_cell(cell: Any) -> list[dict[str, Any]]:
     if not isinstance(items, list) or not all(isinstance(item, list) and len(item) == 3 for item in items):
         raise UnreadableError(f"{NEW_ENTITIES} is not a list like {ENTITIES_EXAMPLE}", cell)
     return [dict(zip(("start", "end", "label"), item, strict=True)) for item in items]
-
-
-def _objects(items: Any) -> list[Values]:
-    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []

@@ -6,17 +6,13 @@ from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import (
     AnnotatedRow,
-    Annotation,
     Needs,
     Values,
-    agreed,
     check_relations,
     only_name,
-    saying_something,
     several_labels,
     single_class,
 )
-from assay.corpus.documents.annotators.authorship import last_of_each_person, person_of, time_of
 from assay.corpus.documents.values import MISSING, UnreadableError, first_of, get_path
 
 # Spans of HTML and of dialogues count offsets in an element, not in the text.
@@ -25,6 +21,8 @@ OTHER_SPANS = ("hypertextlabels", "paragraphlabels")
 CHOICES = ("choices", "taxonomy")
 # Results that are a class where nothing is chosen, or where the recipe names their control.
 NUMBERS = ("rating", "number")
+# Where a task holds its annotations.
+_LISTS = ("annotations", "completions")
 # Columns that Label Studio adds to the flat forms.
 ADDED = {"annotation_id", "annotator", "lead_time"}
 
@@ -41,32 +39,36 @@ def is_full_task(document: Values) -> bool:
     return _annotations(document) is not MISSING
 
 
-def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
-    """Return the row of a task; None if nobody has annotated it. Predictions are not read.
+def annotations_of(document: Values) -> list[Values]:
+    """Return a task as one document per annotation that nobody has taken back, each as a cloud storage holds it.
+
+    The flat forms hold one annotation, and are returned as they are.
 
     Raises:
-        UnreadableError: annotations disagree, or cannot be represented.
+        UnreadableError: the annotations are not a list of objects.
     """
     if not is_full_task(document):
+        return [document]
+    if stored_task(document) is not None:
+        return [] if _is_taken_back(document) else [document]
+    task = {name: value for name, value in document.items() if name not in _LISTS}
+    submitted = [item for item in _objects(_annotations(document)) if not _is_taken_back(item)]
+    return [{**item, "task": task, "result": item.get("result") or []} for item in submitted]
+
+
+def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
+    """Return the row of a single annotation (`annotations_of`); None if nobody has made it. Predictions are not read.
+
+    Raises:
+        UnreadableError: the annotation cannot be represented.
+    """
+    task = stored_task(document)
+    if task is None:
         return _flat_row(document, needs)
-    data = _data(document)
-    text = get_path(data, needs.fields.text) if isinstance(data, dict) else MISSING
-    if text is MISSING:
-        text = get_path(document, needs.fields.text)
-    submitted = [item for item in _objects(_annotations(document)) if not is_taken_back(item)]
-    annotations = [
-        Annotation(_annotation(text, _results(item), needs), time_of(item), _author(item))
-        for item in last_of_each_person(submitted, _author, time_of)
-    ]
-    if not annotations:
-        return None
-    if needs.label:
-        annotations = saying_something(annotations, needs.rules, lambda one: one.value.says_nothing)
-    return agreed(annotations, needs.rules)
-
-
-def _author(annotation: Values) -> str | None:
-    return person_of(annotation.get("completed_by"))
+    places = (place for place in (task.get("data"), task, document) if isinstance(place, dict))
+    found = (get_path(place, needs.fields.text) for place in places)
+    text = next((text for text in found if text is not MISSING), MISSING)
+    return _annotation(text, list(_objects(document["result"])), needs)
 
 
 def _annotations(document: Values) -> Any:
@@ -76,7 +78,7 @@ def _annotations(document: Values) -> Any:
     """
     if stored_task(document) is not None:
         return [document]
-    annotations = first_of(document, "annotations", "completions")
+    annotations = first_of(document, *_LISTS)
     return [] if annotations is None else annotations
 
 
@@ -91,7 +93,7 @@ def _data(document: Values) -> Any:
     return document.get("data") if task is None else task.get("data")
 
 
-def is_taken_back(annotation: Values) -> bool:
+def _is_taken_back(annotation: Values) -> bool:
     """Return whether a person has skipped the task after all; `skipped` is what versions before 1 write."""
     return bool(annotation.get("was_cancelled") or annotation.get("skipped"))
 
@@ -133,7 +135,7 @@ def _entities(results: Sequence[Values], needs: Needs) -> list[Values]:
             raise UnreadableError("span is not of plain text", item["type"])
     spans = [item for item in results if item.get("type") == "labels"]
     name = only_name(map(_control, spans), needs.fields.entities, "text has several kinds of spans")
-    return sorted((_span(_value(item)) for item in spans if _control(item) == name), key=repr)
+    return [_span(_value(item)) for item in spans if _control(item) == name]
 
 
 def _span(value: Values) -> dict[str, Any]:
@@ -213,10 +215,6 @@ def _decoded(value: Any) -> Any:
         except ValueError:
             return value
     return value
-
-
-def _results(annotation: Values) -> list[Values]:
-    return list(_objects(annotation.get("result") or []))
 
 
 def _value(result: Values) -> Values:

@@ -86,12 +86,35 @@ def test_read_argilla_leaves_out_records_without_a_submitted_response() -> None:
 
 def test_read_argilla_settles_disagreement_by_the_rule() -> None:
     disagreed = {**FLAT, "sentiment.responses": ["good", "bad"], "sentiment.responses.status": ["submitted"] * 2}
+    del disagreed["sentiment.responses.users"]
 
     assert (
         reject_of(SOURCE, disagreed, label=True)
         == "annotators disagree: annotator 1 says 'good', annotator 2 says 'bad'"
     )
     assert labels_of({**SOURCE, "annotations": {"disagreement": "first"}}, disagreed) == ["good"]
+
+
+def test_read_argilla_names_the_people_who_disagree() -> None:
+    users = {"anna": "good", "ben": "bad"}
+    nested = {"sentiment": [{"value": value, "user_id": user} for user, value in users.items()]}
+    flat = {"sentiment.responses": list(users.values()), "sentiment.responses.users": list(users)}
+    server = [{"user_id": user, "values": {"sentiment": {"value": value}}} for user, value in users.items()]
+    for responses in ({"responses": nested}, flat, {"responses": server}):
+        record = {"text": TEXT, "fields": {"text": TEXT}, **responses}
+        assert reject_of(SOURCE, record, label=True) == "annotators disagree: anna says 'good', ben says 'bad'"
+
+
+def test_records_of_people_take_an_open_question_for_no_disagreement() -> None:
+    # ben says nothing of the class, and carl nothing of the spans.
+    sentiment = [{"value": "good", "user_id": "anna"}, {"value": "bad", "user_id": "carl"}]
+    spans = [{"value": [ORG], "user_id": "anna"}, {"value": [ORG], "user_id": "ben"}]
+    record = {**RECORD, "responses": {"sentiment": sentiment, "spans": spans}}
+
+    assert entities_of(SOURCE, record) == [[("Globex", "ORG")]]
+    assert reject_of(SOURCE, record, label=True) == "annotators disagree: anna says 'good', carl says 'bad'"
+    for rule, label in (("first", "good"), ("latest", "bad")):
+        assert labels_of({**SOURCE, "annotations": {"disagreement": rule}}, record) == [label]
 
 
 def test_read_argilla_compares_spans_of_two_people_without_their_order() -> None:

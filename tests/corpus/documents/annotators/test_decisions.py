@@ -1,5 +1,4 @@
 import re
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -7,7 +6,6 @@ import pytest
 from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs
 from assay.corpus.documents.annotators.decisions import (
     TABLE,
-    decided_at,
     decided_by,
     decided_row,
     is_table,
@@ -104,47 +102,25 @@ def test_decided_row_names_the_field_that_is_missing(document: dict[str, Any], n
 
 
 @pytest.mark.parametrize(
-    ("document", "person"),
+    ("document", "tool", "person"),
     [
-        ({"annotations": [{"completed_by": 1}, {"completed_by": {"email": "anna@x.org", "id": 2}}]}, "anna@x.org"),
-        ({"annotations": [{"completed_by": {"id": 3}}, {"completed_by": None}]}, "3"),
-        ({"annotations": [{"completed_by": {"username": "anna", "email": ""}}]}, "anna"),
-        ({"responses": {"label": [{"value": "up"}, {"user_id": "u-1"}]}}, "u-1"),
-        ({"responses": [{"user_id": "u-2"}], "_annotator_id": "anna"}, "u-2"),
-        ({"annotations": 3, "annotator": 5}, "5"),
-        ({"annotations": ["text"], "responses": {"label": None}}, None),
-        ({"author": ""}, None),
+        ({"completed_by": {"email": "anna@x.org", "id": 2}, "result": []}, "label_studio", "anna@x.org"),
+        ({"completed_by": {"id": 3}}, "label_studio", "3"),
+        ({"completed_by": {"username": "anna", "email": ""}}, "label_studio", "anna"),
+        ({"annotator": 5}, "label_studio", "5"),
+        ({"responses": {"label": [{"value": "up", "user_id": "u-1"}]}}, "argilla", "u-1"),
+        ({"responses": [{"user_id": "u-2", "values": {"label": {"value": "up"}}}]}, "argilla", "u-2"),
+        ({"label.responses": ["up"], "label.responses.users": ["u-3"]}, "argilla", "u-3"),
+        ({"responses": {"label": []}}, "argilla", None),
+        ({"_annotator_id": "anna"}, "prodigy", "anna"),
+        ({"author": "anna"}, TABLE, "anna"),
+        ({"author": ""}, TABLE, None),
     ],
 )
-def test_decided_by_returns_the_last_person_that_a_tool_names(document: dict[str, Any], person: str | None) -> None:
-    assert decided_by(document, AnnotationRules()) == person
-
-
-@pytest.mark.parametrize(
-    ("document", "at"),
-    [
-        (
-            {"annotations": [{"updated_at": "2026-01-01T00:00:00Z"}, {"created_at": "2026-01-02T10:00:00Z"}]},
-            datetime(2026, 1, 2, 10, tzinfo=UTC),
-        ),
-        (
-            {"annotations": [{"updated_at": "yesterday"}], "updated_at": "2026-03-01T00:00:00"},
-            datetime(2026, 3, 1, tzinfo=UTC),
-        ),
-        (
-            {"created_at": "2026-03-01T12:00:00+02:00"},
-            datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))),
-        ),
-        ({"_timestamp": 1767225600}, datetime(2026, 1, 1, tzinfo=UTC)),
-        ({"_timestamp": {}, "updated_at": ["2026"]}, None),
-        ({"_timestamp": 10**30}, None),
-        ({}, None),
-    ],
-)
-def test_decided_at_returns_the_time_in_utc_where_no_zone_is_named(
-    document: dict[str, Any], at: datetime | None
+def test_decided_by_returns_the_person_that_a_tool_names(
+    document: dict[str, Any], tool: str, person: str | None
 ) -> None:
-    assert decided_at(document, AnnotationRules()) == at
+    assert decided_by(document, tool) == person
 
 
 @pytest.mark.parametrize(
@@ -173,30 +149,16 @@ def test_read_decision_of_a_table_shows_the_form_of_labels(cell: Any) -> None:
         read_decision({"row_id": "r1", "text": "Acme", "new_labels": cell}, TABLE, _needs(labels=True))
 
 
-# Three submit, and ben takes his annotation back.
-SEVERAL: dict[str, Any] = {
-    "annotations": [
-        {"completed_by": "carl", "updated_at": "2026-01-01T00:00:00Z"},
-        {"completed_by": "anna", "updated_at": "2026-01-02T00:00:00Z"},
-        {"completed_by": "dora", "updated_at": "2026-01-01T12:00:00Z"},
-        {"completed_by": "ben", "updated_at": "2026-01-03T00:00:00Z", "was_cancelled": True},
-    ]
-}
-
-
-@pytest.mark.parametrize(
-    ("rule", "person", "day"), [("latest", "anna", 2), ("reject", "anna", 2), ("first", "carl", 1)]
-)
-def test_author_and_time_are_those_of_the_annotation_that_counts(rule: Any, person: str, day: int) -> None:
-    rules = AnnotationRules(disagreement=rule)
-    assert decided_by(SEVERAL, rules) == person
-    assert decided_at(SEVERAL, rules) == datetime(2026, 1, day, tzinfo=UTC)
-
-
 def test_author_is_one_whose_response_to_a_record_was_submitted() -> None:
-    nested = {
-        "responses": {"tone": [{"user_id": "u-1", "status": "discarded"}, {"user_id": "u-2", "status": "submitted"}]}
+    responses = [
+        {"value": "up", "user_id": "u-1", "status": "discarded"},
+        {"value": "up", "user_id": "u-2", "status": "submitted"},
+    ]
+    flat = {
+        "tone.responses": ["up", "up"],
+        "tone.responses.users": ["u-1", "u-2"],
+        "tone.responses.status": ["draft", "submitted"],
     }
-    flat = {"tone.responses.users": ["u-1", "u-2"], "tone.responses.status": ["draft", "submitted"]}
-    server = {"responses": [{"user_id": "u-1", "status": "discarded"}, {"user_id": "u-2", "status": "submitted"}]}
-    assert [decided_by(record, AnnotationRules()) for record in (nested, flat, server)] == ["u-2"] * 3
+    server = [{"user_id": one["user_id"], "values": {"tone": one}, "status": one["status"]} for one in responses]
+    for record in ({"responses": {"tone": responses}}, flat, {"responses": server}):
+        assert decided_by(record, "argilla") == "u-2"

@@ -15,7 +15,7 @@ from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.example import Example, from_batch
 from assay.recipes.source_section import FilesSource
 from assay.runs.source_access import open_source
-from tests.corpus.documents.reading import labels_of, reject_of
+from tests.corpus.documents.reading import entities_of, label_sets_of, labels_of, reject_of
 
 TEXTS = ("Globex buys land", "Initech sells land")
 
@@ -48,6 +48,21 @@ def doccano(person: str, day: int, text: str, label: str) -> dict[str, Any]:
 
 
 WRITE = {"label_studio": label_studio, "storage": storage, "prodigy": prodigy, "doccano": doccano}
+
+
+def full_task(*people: tuple[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return a task of Label Studio with an annotation of each person."""
+    annotations = [{"completed_by": {"email": person}, "result": result} for person, result in people]
+    return {"id": 1, "data": {"text": TEXTS[0]}, "annotations": annotations}
+
+
+def choice(*labels: str) -> dict[str, Any]:
+    return {"type": "choices", "from_name": "tone", "to_name": "text", "value": {"choices": list(labels)}}
+
+
+def span(start: int, end: int, label: str = "ORG") -> dict[str, Any]:
+    value = {"start": start, "end": end, "text": TEXTS[0][start:end], "labels": [label]}
+    return {"type": "labels", "from_name": "spans", "to_name": "text", "value": value}
 
 
 def read(
@@ -280,3 +295,51 @@ def test_a_question_of_prodigy_that_somebody_ignores_is_not_disputed() -> None:
     ignored = {**prodigy("ben", 2, TEXTS[0], "good"), "answer": "ignore"}
     other = {**prodigy("cleo", 2, TEXTS[0], "bad"), "_task_hash": 5, "answer": "reject"}
     assert by_person([accepted, ignored, other], "prodigy", AnnotationRules()) == [accepted, ignored, other]
+
+
+NAMED: dict[str, Any] = {"fold_labels": True, "label_map": {"positive": "good"}, "no_label": ["unsure"]}
+
+
+@pytest.mark.parametrize("label", ["good", "Good ", "positive", "POSITIVE"])
+def test_people_are_compared_by_the_labels_that_the_recipe_reads(tmp_path: Path, label: str) -> None:
+    of_task = full_task(("anna", [choice("good")]), ("ben", [choice(label)]))
+    record = {
+        "fields": {"text": TEXTS[0]},
+        "responses": {"tone": [{"value": one, "user_id": one} for one in ("good", label)]},
+    }
+    lines = [prodigy("anna", 1, TEXTS[0], "good"), prodigy("ben", 2, TEXTS[0], label)]
+    several = full_task(("anna", [choice("good", "sport")]), ("ben", [choice("sport", label)]))
+
+    assert labels_of({"format": "label_studio", **NAMED}, of_task) == ["good"]
+    assert labels_of({"format": "argilla", **NAMED}, record) == ["good"]
+    assert label_sets_of({"format": "label_studio", **NAMED}, several) == [("good", "sport")]
+    reader = DocumentReader(
+        DocumentFormat.model_validate({"format": "prodigy", **NAMED}), needs_label=True, needs_entities=False
+    )
+    [row], _ = reader.read(Document("1", lines[0], others=(lines[1],)))
+    assert row.label == "good"
+
+
+def test_people_whose_classes_mean_none_agree_in_one_task() -> None:
+    task = full_task(("anna", [choice("unsure")]), ("ben", [choice("Unsure")]))
+    chunk = ChunkReader(
+        DocumentFormat.model_validate({"format": "label_studio", **NAMED}), needs_label=True, needs_entities=False
+    ).read([Document("1", task)])
+    assert (chunk.counts.no_label, chunk.counts.rejects) == (1, 0)
+
+
+def test_people_are_compared_by_the_entities_that_are_read() -> None:
+    # The white space beside an entity is not read.
+    source = {"format": "label_studio"}
+    assert entities_of(source, full_task(("anna", [span(0, 6)]), ("ben", [span(0, 7)]))) == [[("Globex", "ORG")]]
+    differing = full_task(("anna", [span(0, 6)]), ("ben", [span(0, 6), span(12, 16, "LOC")]))
+    assert reject_of(source, differing) == "annotators disagree: anna says nothing more, ben says LOC 12:16 'land'"
+
+
+@pytest.mark.parametrize("rule", ["first", "latest"])
+def test_an_annotation_that_does_not_count_may_be_of_any_kind(rule: str) -> None:
+    people = [("anna", [span(0, 6)]), ("ben", [span(0, 6), span(3, 9)])]
+    task = full_task(*(people if rule == "first" else reversed(people)))
+    assert reject_of({"format": "label_studio"}, task) == "entities overlap: Globex and bex bu"
+    source = {"format": "label_studio", "annotations": {"disagreement": rule}}
+    assert entities_of(source, task) == [[("Globex", "ORG")]]
