@@ -18,6 +18,7 @@ from assay.corpus.plural import counted
 from assay.corpus.snapshot import CorrectionCounts
 
 CORRECTIONS = "corrections.jsonl"
+ROWS_NAMED = 5
 
 
 class Labels(BaseModel):
@@ -64,7 +65,8 @@ class CorrectedRows:
         self._done: list[CorrectedRow] = []
         self._found: set[str] = set()  # ids of corrections whose row the source holds
         self._seen: set[AddedText] = set()  # those of added rows that the source holds
-        self._stale = self._incomplete = 0
+        self._stale: list[str] = []
+        self._incomplete: list[str] = []
 
     def correct(self, chunk: DocumentChunk) -> DocumentChunk:
         """Return a chunk with the labels of the corrections; without a correction it is the same chunk."""
@@ -89,7 +91,7 @@ class CorrectedRows:
                 self._note(None, example, correction)
                 yield example
             else:
-                self._incomplete += 1
+                self._incomplete.append(row_id)
 
     def counts(self) -> CorrectionCounts:
         """Return what the corrections did, after the last chunk."""
@@ -98,14 +100,29 @@ class CorrectedRows:
             overlay=str(self._overlay.digest),
             corrected=len(self._done) - added,
             added=added,
-            stale=self._stale,
-            absent=len(self._of_source.keys() - self._found),
-            incomplete=self._incomplete,
+            stale=len(self._stale),
+            absent=len(self._absent),
+            incomplete=len(self._incomplete),
         )
+
+    def left_out(self) -> list[str]:
+        """Return a line for each reason for which corrections change nothing, with rows and remedy."""
+        label_the_rest = "label the rest, and apply it, too (assay labels apply)"
+        lasting = "name a field with lasting ids in source.fields.id, or remove them with assay erase"
+        reasons = (
+            (f"{counted(len(self._stale), 'correction')} of another text", self._stale, "label the rows again"),
+            (f"{counted(len(self._absent), 'correction')} of missing rows", self._absent, lasting),
+            (f"{counted(len(self._incomplete), 'added row')} labelled in part", self._incomplete, label_the_rest),
+        )
+        return [f"{what} left out ({_named(rows)}); {remedy}" for what, rows, remedy in reasons if rows]
 
     def save(self, folder: Path) -> None:
         """Write every change into the folder of the snapshot."""
         write_corrected_rows(self._done, folder)
+
+    @property
+    def _absent(self) -> list[str]:
+        return [row for row in self._of_source if row not in self._found]
 
     def _correct(self, example: Example) -> Example:
         correction = self._of_source.get(example.id)
@@ -113,7 +130,7 @@ class CorrectedRows:
             return example
         self._found.add(example.id)
         if correction.text_digest != text_digest(example.text, example.text_pair):
-            self._stale += 1
+            self._stale.append(example.id)
             return example
         changed = corrected(example, correction, self._heads)
         if changed != example:  # the source may have come to hold the same labels
@@ -133,6 +150,12 @@ class CorrectedRows:
 
     def _added_texts(self) -> set[AddedText]:
         return {correction.added for correction in self._added.values() if correction.added is not None}
+
+
+def _named(rows: Sequence[str]) -> str:
+    """Return the rows by their ids, the first few of many."""
+    more = len(rows) - ROWS_NAMED
+    return ", ".join(rows[:ROWS_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def correction_summary(counts: CorrectionCounts) -> str:

@@ -1,6 +1,7 @@
 """The extraction step: read the source into a snapshot."""
 
 import itertools
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ from assay.runs.source_access import describe_source, mongo_query, open_source, 
 from assay.runs.step_progress import count, current_step, reported
 
 DOCUMENTS_PER_CHUNK = 1_000
+
+_logger = logging.getLogger(__name__)
 
 
 @task(name="extract", cache_policy=NO_CACHE)
@@ -114,6 +117,8 @@ def read_rows(recipe: Recipe, folder: Path, description: dict[str, Any], overlay
         for example in corrections.added():
             writer.add([example])
         corrections.save(folder)
+        for line in corrections.left_out():
+            _logger.warning("corrections: %s", line)
         return writer.finish(corrections.counts())
 
 

@@ -80,6 +80,20 @@ def test_corrections_of_another_text_or_of_missing_rows_are_left_out_and_counted
     counts = rows.counts()
     assert (counts.corrected, counts.stale, counts.absent) == (0, 1, 1)
     assert correction_summary(counts) == "1 correction of another text, 1 correction of missing rows"
+    assert rows.left_out() == [
+        "1 correction of another text left out (r0); label the rows again",
+        "1 correction of missing rows left out (gone); name a field with lasting ids in source.fields.id, or remove "
+        "them with assay erase",
+    ]
+
+
+def test_corrections_that_are_left_out_are_named_up_to_a_few_and_none_where_all_are_used() -> None:
+    rows, _ = corrected_rows(*(correction(Example(f"gone{number}", "text"), label="good") for number in range(7)))
+    [line] = rows.left_out()
+    assert line.startswith(
+        "7 corrections of missing rows left out (gone0, gone1, gone2, gone3, gone4 and 2 more); name"
+    )
+    assert corrected_rows(correction(ROWS[1], label="good"))[0].left_out() == []
 
 
 def test_added_rows_come_last_unless_the_source_holds_their_text_or_they_lack_labels() -> None:
@@ -91,6 +105,11 @@ def test_added_rows_come_last_unless_the_source_holds_their_text_or_they_lack_la
     assert [row.text for row in read[4:]] == ["a new text"]
     assert (rows.counts().added, rows.counts().incomplete) == (1, 1)
     assert correction_summary(rows.counts()) == "1 added by people, 1 added row labelled in part"
+    [line] = rows.left_out()
+    assert line == (
+        f"1 added row labelled in part left out ({added_id('half labelled')}); label the rest, and apply it, too "
+        "(assay labels apply)"
+    )
 
 
 def test_parts_that_a_recipe_does_not_read_are_left() -> None:

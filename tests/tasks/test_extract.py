@@ -1,4 +1,5 @@
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import pytest
 
 from assay.corpus.documents.chunk import Counts
 from assay.corpus.errors import AssayError, DataError
+from assay.corpus.example import Example
+from assay.corpus.overlay import add_corrections, overlay_path
 from assay.corpus.snapshot import Snapshot
 from assay.runs.run import Run
 from assay.tasks.extract import extract
+from tests.corpus.test_corrected_rows import correction
 from tests.mongo import Mongo
 from tests.snapshots import make_run
 
@@ -289,3 +293,21 @@ def test_extract_names_an_unset_variable(tmp_path: Path, monkeypatch: pytest.Mon
 
     with pytest.raises(AssayError, match=r"source\.uri is env:NOT_SET, but NOT_SET is not set"):
         extract.fn(make_run(tmp_path, source=source))
+
+
+def test_extract_names_the_rows_whose_corrections_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = file_run(tmp_path, ['{"id": "r1", "text": "a text", "label": "good"}'], fields={"id": "id", "label": "label"})
+    of_row, of_another = (Example(name, "a text", label="good") for name in ("r1", "gone"))
+    add_corrections(
+        overlay_path(run.store, run.recipe.name),
+        [correction(of_row, label="bad"), correction(of_another, label="bad")],
+    )
+    with caplog.at_level(logging.WARNING):
+        snapshot = Snapshot.load(extract.fn(run).path)
+    assert [row.label for row in snapshot.examples()] == ["bad"]
+    assert [line for line in caplog.messages if "left out" in line] == [
+        "corrections: 1 correction of missing rows left out (gone); name a field with lasting ids in "
+        "source.fields.id, or remove them with assay erase"
+    ]
