@@ -97,7 +97,10 @@ def test_a_label_ends_as_the_same_class_in_every_entrance(
     assert entrance(recipe(part), part, written, tmp_path) == expected
 
 
-@pytest.mark.parametrize(("entrance", "name"), [(of_source, "down"), (of_applied_labels, "up"), (of_overlay, "up")])
+@pytest.mark.parametrize(
+    ("entrance", "name"),
+    [(of_source, "down"), (of_late_labels, "up"), (of_applied_labels, "up"), (of_overlay, "up")],
+)
 def test_a_name_that_people_chose_among_the_new_names_is_not_renamed_again(
     tmp_path: Path, entrance: Entrance, name: str
 ) -> None:
@@ -117,7 +120,29 @@ def test_a_new_name_that_people_chose_is_a_label_though_the_source_writes_it_for
     source = recipe(CLASS).source.model_copy(update={"label_map": {"0": "none"}, "no_label": ["none"]})
     changed = recipe(CLASS).model_copy(update={"source": source})
     assert of_source(changed, CLASS, "none", tmp_path) is None
-    assert of_applied_labels(changed, CLASS, "none", tmp_path) == of_overlay(changed, CLASS, "none", tmp_path) == "none"
+    for entrance in (of_late_labels, of_applied_labels, of_overlay):
+        assert entrance(changed, CLASS, "none", tmp_path) == "none"
+
+
+@pytest.mark.parametrize("entrance", [of_late_labels, of_applied_labels, of_overlay])
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("negative", "bad"),  # as the source names it
+        ("bad", "bad"),  # as the model names it, though the source means something else by it
+        ("terrible", "terrible"),
+        ("NEGATIVE", "bad"),
+        ("fine", "fine"),  # of no name in the map
+    ],
+)
+@pytest.mark.parametrize("part", [CLASS, LABELS])
+def test_a_label_may_be_named_as_in_the_source_or_as_the_model_names_it(
+    tmp_path: Path, part: str, value: str, name: str, entrance: Entrance
+) -> None:
+    source = recipe(part).source.model_copy(update={"label_map": {"negative": "bad", "bad": "terrible"}})
+    changed = recipe(part).model_copy(update={"source": source})
+    written, expected = ([value], (name,)) if part == LABELS else (value, name)
+    assert entrance(changed, part, written, tmp_path) == expected
 
 
 @pytest.mark.parametrize(("first", "second", "agree"), [("Good", "good ", True), ("good", "-1", False)])

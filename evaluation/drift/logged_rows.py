@@ -94,12 +94,13 @@ def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
     """Read labels by the id of the row.
 
     A row of the file is `{"id": …, "label": …}`, or has `"entities"` with start, end and label, or a list `"labels"`;
-    `"group"` is optional. A label is read as in the source of the recipe; one that means none there is none here.
+    `"group"` is optional. A label that the model predicts under this name is read as it is, any other one as in the
+    source of the recipe: one that means none there is none here.
 
     Raises:
         AssayError: the file or one of its rows cannot be read.
     """
-    labels_by_id, values = {}, LabelValues(recipe.source)
+    labels_by_id, values = {}, LabelValues(recipe.source, renamed=True)
     row_labels = RowLabels(recipe.source, values)
     for number, row in iter_rows(path):
         if isinstance(row, InvalidRow):
