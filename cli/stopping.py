@@ -143,11 +143,24 @@ class _Stopper:
             os.kill(os.getpid(), number)
             return
         self._begin(number)
-        with suppress(OSError):  # a full socket means that the thread is awake
-            self._writer.send(bytes([number]))  # event loops replace the wakeup descriptor with their own
+        if not self._is_woken():
+            with suppress(OSError):  # a full socket means that the thread is awake
+                self._writer.send(bytes([number]))
         if not self._raised:
             self._raised = True
             raise StoppedError(number)
+
+    def _is_woken(self) -> bool:
+        """Return whether Python has written the signal to the socket; an event loop has a wakeup descriptor of its own.
+
+        Python did so when the signal came. This thread may have been in a library for seconds since, so that the same
+        signal, if sent again now, would look like a second one.
+        """
+        fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        if fd != self._writer.fileno():
+            with suppress(OSError, ValueError):  # a loop that has been closed
+                signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+        return fd == self._writer.fileno()
 
     def echo(self) -> None:
         """Write the line with a system call, since a stream may be locked by now."""

@@ -18,7 +18,7 @@ import os, signal, subprocess, sys, threading, time
 import assay.cli.stopping
 from assay.cli.stopping import noting, stoppable
 assay.cli.stopping.LIMIT_S = float(os.environ["LIMIT_S"])
-assay.cli.stopping.REPEAT_S = 0.2
+assay.cli.stopping.REPEAT_S = float(os.environ["REPEAT_S"])
 
 def ready():
     print("ready", flush=True)
@@ -31,13 +31,23 @@ def works():
         time.sleep(0.3)
         print("cleared", flush=True)
 
+def works_late():
+    # As in a library that does not return: another thread receives the signal, and this one learns of it later.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    try:
+        ready()
+        time.sleep(2)
+    finally:
+        time.sleep(0.3)
+        print("cleared", flush=True)
+
 def swallows():
     ready()
     while True:
         try:
             time.sleep(60)
         except BaseException:
-            pass
+            print("swallowed", flush=True)
 
 def waits_for_a_process():
     child = subprocess.Popen(["sleep", "60"])
@@ -58,15 +68,19 @@ def leaves_a_thread():
     time.sleep(60)
 
 def forks():
+    begun, begins = os.pipe()
     child = os.fork()
     if not child:
+        os.write(begins, b".")
         time.sleep(60)
         os._exit(0)
     ended = []
-    threading.Thread(target=lambda: ended.append(os.waitpid(child, 0)[1])).start()
-    time.sleep(0.3)
+    waiting = threading.Thread(target=lambda: ended.append(os.waitpid(child, 0)[1]))
+    waiting.start()
+    os.read(begun, 1)
     os.kill(child, getattr(signal, sys.argv[2]))
     ready()
+    waiting.join()
     time.sleep(2)
     print(os.WTERMSIG(ended[0]), flush=True)
 
@@ -98,12 +112,14 @@ with stoppable(), noting("go on later"):
 WAYS = ("works", "swallows", "waits_for_a_process", "waits_for_a_thread", "leaves_a_thread", "other_handler")
 
 
-def start(way: str, *more: str, stderr: int = subprocess.PIPE, limit: float = 1.0) -> "subprocess.Popen[str]":
+def start(
+    way: str, *more: str, stderr: int = subprocess.PIPE, limit: float = 1.0, repeat: float = 60.0
+) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         # Python 3.12 warns of forks beside threads, which are what is tested.
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM, way, *more],
         cwd=ROOT,
-        env={**os.environ, "LIMIT_S": str(limit)},
+        env={**os.environ, "LIMIT_S": str(limit), "REPEAT_S": str(repeat)},
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
@@ -144,6 +160,15 @@ def test_stoppable_prints_its_line_after_a_progress_bar(number: signal.Signals) 
     assert process.returncode == 128 + number
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stoppable_lets_a_command_clean_up_that_learns_of_its_signal_late(number: signal.Signals) -> None:
+    with start("works_late", limit=45, repeat=0.2) as process:
+        os.kill(process.pid, number)
+        output, wrong = process.communicate(timeout=300)
+    assert (output, process.returncode) == ("cleared\n", 128 + number)
+    assert wrong == f"assay: stopped by {number.name}; go on later\n"
+
+
 def test_stoppable_ends_a_process_that_a_thread_waits_for() -> None:
     with start("waits_for_a_thread") as process:
         child = int(process.first)  # type: ignore[attr-defined]
@@ -163,8 +188,10 @@ def test_stoppable_continues_after_a_signal_to_a_forked_process(way: str, name: 
 
 
 def test_stoppable_ends_at_once_on_a_second_signal() -> None:
-    with start("swallows", limit=200) as process:
+    with start("swallows", limit=200, repeat=0.2) as process:
         os.kill(process.pid, signal.SIGINT)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "swallowed\n"
         time.sleep(0.4)
         begun = time.monotonic()
         os.kill(process.pid, signal.SIGINT)
