@@ -148,9 +148,8 @@ def read_parts(row: AnnotatedRow, text: str, values: Mapping[str, Any], tool: st
         UnreadableError: a label is not accepted, or an entity does not fit the text.
     """
     names = rules.label_values(values, tool)
-    return Said(
-        _said(_label, row, names, rules), _said(_labels, row, names, rules), _entities(row, text, values, tool, rules)
-    )
+    label, labels = _said(_label, row, names, rules), _said(_labels, row, names, rules)
+    return Said(label, labels, _entities(row, text, values, tool, rules, names))
 
 
 def text_pair_of(values: Mapping[str, Any], tool: str, rules: ReadingRules) -> str | None:
@@ -195,12 +194,12 @@ def _labels(row: AnnotatedRow, values: LabelValues, rules: ReadingRules) -> tupl
 
 
 def _entities(
-    row: AnnotatedRow, text: str, values: Mapping[str, Any], tool: str, rules: ReadingRules
+    row: AnnotatedRow, text: str, values: Mapping[str, Any], tool: str, rules: ReadingRules, names: LabelValues
 ) -> tuple[Entity, ...] | None:
     if "tokens" not in rules.heads or row.entities is MISSING or row.entities is None:
         return None
     layout = layout_of_tool(rules.source.entity) if rules.is_of_source(values, tool) else EntityFields()
-    found = read_tool_entities(text, row.entities, layout, tool)
+    found = read_tool_entities(text, row.entities, layout, tool, names)
     types = rules.entity_types
     if types is not None and (unknown := [entity.label for entity in found if entity.label not in types]):
         raise UnreadableError("entity type is none of the recipe (--new-labels accepts it)", unknown[0])

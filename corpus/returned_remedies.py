@@ -12,6 +12,7 @@ _REMEDIES = (
     (r".* of the recipe \(--new-labels accepts it\)", "correct the label in the tool, or pass --new-labels"),
     (r".* is not a list like .*", "fill the cell in like that list"),
     (r"labels is not a list of labels", "choose the labels in the tool again, and export again"),
+    (r".* is a number without a name", "export the project again with the labels as text"),
     (r"entities overlap", "keep one of the overlapping entities in the tool, and export again"),
     (r"text is .*", "keep the texts of the tasks, which show whether a row has changed since"),
     (r"\S+ is missing", "keep the ids of the tasks, or name their field with --id"),

@@ -270,7 +270,9 @@ class DocumentReader:
         name = self._document_format.fields.entities or "entities"
         if items is MISSING or items is None:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
-        return read_tool_entities(text, _unwritten(items, name), self._tool_entity, self._document_format.format)
+        return read_tool_entities(
+            text, _unwritten(items, name), self._tool_entity, self._document_format.format, self._label_values
+        )
 
     def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
         if not self._needs_label or name is None:
@@ -286,7 +288,7 @@ class DocumentReader:
         items = get_path(values, name)
         if items is MISSING or items is None:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
-        return read_entities(text, _unwritten(items, name), self._document_format.entity)
+        return read_entities(text, _unwritten(items, name), self._document_format.entity, self._label_values)
 
     def _columns(self, document: Document, *mappings: Mapping[str, Any]) -> dict[str, Any]:
         """Return split, group, time and slices, each from the first mapping that has the field."""

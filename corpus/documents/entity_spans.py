@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from assay.corpus.documents.fields import EntityFields
+from assay.corpus.documents.label_values import LabelValues
 from assay.corpus.documents.offset_units import to_characters
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path, is_missing, plain_text, whole_number
 from assay.corpus.example import Entity
@@ -16,13 +17,19 @@ from assay.corpus.scripts import KINDS, ZERO_WIDTH_JOINER, Kind, after_joiners, 
 Occurrences = Literal["all", "first"]
 
 
-def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, ...]:
+def read_entities(text: str, items: Any, fields: EntityFields, labels: LabelValues | None = None) -> tuple[Entity, ...]:
     """Return the entities of a text, sorted by offset.
+
+    Args:
+        text: the text.
+        items: its entities, each an object, or [start, end, label].
+        fields: where an object holds its parts.
+        labels: names the types that are numbers; None refuses them.
 
     Raises:
         UnreadableError: an entity cannot be located (`locate_entities`), or two overlap.
     """
-    entities = locate_entities(text, items, fields)
+    entities = locate_entities(text, items, fields, labels)
     check_apart(text, entities)
     return entities
 
@@ -43,10 +50,12 @@ def check_apart(text: str, entities: Sequence[Entity]) -> None:
             raise UnreadableError("entities overlap", words)
 
 
-def locate_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, ...]:
-    """Return the entities of a text, sorted by offset; some may overlap.
+def locate_entities(
+    text: str, items: Any, fields: EntityFields, labels: LabelValues | None = None
+) -> tuple[Entity, ...]:
+    """Return the entities of a text, sorted by offset, as `read_entities` does; some may overlap.
 
-    An entity is an object, or [start, end, label]. Entities with offsets are used as given, but without white space and
+    Entities with offsets are used as given, but without white space and
     other invisible characters at their edges. Names without offsets are located as whole words in the remaining text,
     the longest name first.
 
@@ -67,7 +76,7 @@ def locate_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity
             raise UnreadableError("entity is not an object", item)
         if fields.offsets is not None:
             item = _with_offsets(item, fields.offsets, fields)
-        label = _label(item, fields)
+        label = _label(item, fields, labels)
         for span in (item,) if fields.spans is None else _spans(item, fields.spans):
             if is_missing(get_path(span, start)) and is_missing(get_path(span, end)):
                 name = stripped(plain_text(get_path(span, fields.name), f"entity.{fields.name}"))
@@ -154,7 +163,7 @@ def _with_offsets(item: Mapping[str, Any], name: str, fields: EntityFields) -> d
     return {**item, fields.start: pair[0], fields.end: pair[1], **({} if words is MISSING else {fields.name: words})}
 
 
-def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
+def _label(item: Mapping[str, Any], fields: EntityFields, labels: LabelValues | None) -> str:
     """Return the type of an entity; the lists of some annotation tools must hold one type only."""
     label = get_path(item, fields.label)
     if isinstance(label, list):
@@ -162,6 +171,8 @@ def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
             raise UnreadableError("entity has several types", label)
         label = label[0] if label else None
     label = None if is_missing(label) else label
+    if labels is not None and whole_number(label) is not None:
+        return labels.read_number(label, f"entity.{fields.label}")
     return plain_text(label, f"entity.{fields.label}", default=fields.default_label)
 
 

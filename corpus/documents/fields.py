@@ -131,7 +131,8 @@ class DocumentFormat(StrictModel):
     entity: EntityFields = EntityFields()
     parse: ParseFields = ParseFields()
     label_map: dict[str, str] = Field(
-        default_factory=dict, description="New names of the source's labels, e.g. '0': bearish"
+        default_factory=dict,
+        description="New names of the source's labels, and of entity types that are numbers, e.g. '0': bearish",
     )
     label_separator: str | None = Field(
         None,

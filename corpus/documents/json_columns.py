@@ -14,7 +14,7 @@ from assay.corpus.documents.values import UnreadableError
 # Columns of each tool whose values are objects and lists.
 OF_TOOL = {
     "label_studio": ("data", "task", "annotations", "completions", "result"),
-    "doccano": ("label", "labels", "entities", "cats", "relations"),
+    "doccano": ("label", "labels", "entities", "cats", "relations", "annotations"),
     "prodigy": ("spans", "accept", "options", "relations"),
     "spacy": ("annotations", "entities", "ents", "cats", "spans"),
     "argilla": ("fields", "responses", "annotation"),

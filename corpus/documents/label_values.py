@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from assay.corpus.documents.annotators.annotated_row import single_class
 from assay.corpus.documents.fields import DocumentFormat
-from assay.corpus.documents.values import MISSING, class_label, column, folded
+from assay.corpus.documents.values import MISSING, UnreadableError, class_label, column, folded, whole_number
 from assay.corpus.documents.written_lists import written_list
 
 T = TypeVar("T")
@@ -31,6 +31,8 @@ class LabelValues:
         self._used: set[str] = set() if used is None else used
         self._renamed = renamed
         self._none = {self._as_compared(text) for text in document_format.no_label}
+        # Numbers of labels in doccano count the labels of all its projects: as names they say nothing.
+        self._numbers_need_names = document_format.format == "doccano"
 
     def read(self, value: Any, name: str) -> str:
         """Return the label in a value; `name` is that of its field.
@@ -38,12 +40,25 @@ class LabelValues:
         Raises:
             UnreadableError: the value is no label.
         """
+        if self._numbers_need_names and whole_number(value) is not None:
+            return self.read_number(value, name)
         if self._renamed and (given := class_label(value, name, {})) in self._names.values():
             return given
         label = class_label(value, name, self._names, self._used)
         if self._fold and label not in self._names.values():
             label = class_label(folded(label), name, self._names, self._used)
         return label
+
+    def read_number(self, value: Any, name: str) -> str:
+        """Return the name of a label that is given by its number; `name` is that of its field.
+
+        Raises:
+            UnreadableError: `label_map` names no such number.
+        """
+        number = str(whole_number(value))
+        if self._names.keys().isdisjoint((number, f"{number}.0")):
+            raise UnreadableError(f"{name} is a number without a name", value)
+        return class_label(value, name, self._names, self._used)
 
     def read_class(self, value: Any, name: str) -> str:
         """Return the class in a value, or in a list of one; `name` is that of its field.

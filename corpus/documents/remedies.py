@@ -11,6 +11,10 @@ _REMEDIES = (
         "set source.entity to the names of its keys",
     ),
     (
+        r".* is a number without a name",
+        "name it in source.label_map, such as '3': ORG, or export the labels as text",
+    ),
+    (
         r".* is not a whole number",
         "set source.entity.start and source.entity.end to the fields of the offsets",
     ),

@@ -57,7 +57,7 @@ def _find(
     documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices, cells: Documents
 ) -> DocumentLayout:
     """Return the layout; `cells` are the documents as they stand, with lists as text, which tools write and read."""
-    check_readable(cells)
+    check_readable(cells, choices.settings.get("label_map", {}))
     form = choices.settings.get("format")
     tool = recognised_format(cells) if form is None else form if form in READERS else None
     cells = cells if tool is None else with_values(cells, tool)

@@ -125,7 +125,7 @@ _SECTIONS: tuple[tuple[str, Mapping[str, str]], ...] = (
 )
 _VALUE_COMMENTS = {
     "label_separator": "stands between the labels of a cell",
-    "label_map": "new names of the classes",
+    "label_map": "new names of the labels",
     "fold_labels": "classes in lower case, without surplus white space",
     "no_label": "rows with this class, or with an empty one, are left out",
 }

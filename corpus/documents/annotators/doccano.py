@@ -1,4 +1,7 @@
-"""Documents of doccano as JSON lines: classes, spans, spans with classes (slot filling) and the form of relations."""
+"""Documents of doccano as JSON lines: classes, spans, spans with classes (slot filling) and the form of relations.
+
+Version 1 also writes all annotations as objects, with numbers in place of labels, which `source.label_map` names.
+"""
 
 from typing import Any
 
@@ -16,7 +19,8 @@ from assay.corpus.documents.values import MISSING, first_of
 
 TEXTS = ("text", "data")
 LABELS = ("label", "labels")
-PARTS = ("entities", "cats", *LABELS)
+OBJECTS = "annotations"  # of version 1
+PARTS = ("entities", "cats", *LABELS, OBJECTS)
 OFFSETS = ("start_offset", "end_offset")
 
 
@@ -25,7 +29,21 @@ def is_doccano(document: Values) -> bool:
     return any(isinstance(document.get(name), str) for name in TEXTS) and _has_labels(document)
 
 
+def has_numbers(document: Values) -> bool:
+    """Return whether a document of version 1 holds numbers in place of labels."""
+    items = document.get(OBJECTS)
+    return _has_objects(document) and bool(items) and all(isinstance(item["label"], int) for item in items or ())
+
+
+def _has_objects(document: Values) -> bool:
+    items = document.get(OBJECTS)
+    is_list = isinstance(items, list) and all(isinstance(item, dict) and "label" in item for item in items)
+    return "annotation_approver" in document and is_list
+
+
 def _has_labels(document: Values) -> bool:
+    if _has_objects(document):
+        return True
     entities, cats = document.get("entities"), document.get("cats")
     if isinstance(entities, list):
         objects = all(isinstance(item, dict) and set(OFFSETS) <= item.keys() for item in entities)
@@ -78,15 +96,23 @@ def _labels(document: Values, needs: Needs) -> Any:
 def _names(document: Values, field: str | None) -> Any:
     """Return the list of classes, without the spans that other projects keep under the same name."""
     labels = first_of(document, *(("cats", *LABELS) if field is None else (field,)))
+    if field is None and labels in (MISSING, None) and isinstance(document.get(OBJECTS), list):
+        return [item.get("label") for item in document[OBJECTS] if isinstance(item, dict) and not _is_span(item)]
     return [item for item in labels if not isinstance(item, list | dict)] if isinstance(labels, list) else labels
 
 
 def _entities(document: Values, needs: Needs) -> Any:
     names = ("entities", *LABELS) if needs.fields.entities is None else (needs.fields.entities,)
     items = first_of(document, *names)
+    if items in (MISSING, None) and needs.fields.entities is None and isinstance(document.get(OBJECTS), list):
+        items = [item for item in document[OBJECTS] if isinstance(item, dict) and _is_span(item)]
     if not isinstance(items, list):
         return items
     return triples([_renamed(item) if isinstance(item, dict) else item for item in items])
+
+
+def _is_span(item: Values) -> bool:
+    return item.get(OFFSETS[0]) is not None  # Arrow gives each object the fields of all others
 
 
 def _renamed(item: Values) -> Values:

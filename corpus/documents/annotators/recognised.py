@@ -5,7 +5,7 @@ from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, Values
 from assay.corpus.documents.annotators.argilla import is_argilla, read_argilla
-from assay.corpus.documents.annotators.doccano import is_doccano, read_doccano
+from assay.corpus.documents.annotators.doccano import has_numbers, is_doccano, read_doccano
 from assay.corpus.documents.annotators.label_studio import is_task, read_task
 from assay.corpus.documents.annotators.prodigy import is_prodigy, read_prodigy
 from assay.corpus.documents.annotators.spacy_examples import is_spacy, read_spacy
@@ -32,7 +32,7 @@ NAMES = {
 # Fields that hold what people annotated.
 ANNOTATIONS = {
     "label_studio": ("annotations",),
-    "doccano": ("label", "labels", "entities", "cats"),
+    "doccano": ("label", "labels", "entities", "cats", "annotations"),
     "prodigy": ("answer", "accept", "label", "spans"),
     "spacy": ("annotations", "entities", "ents", "cats"),
     "argilla": ("responses", "annotation"),
@@ -48,7 +48,10 @@ _RECOGNISERS = {
 _SHOWN_BY_TEXT = ("label_studio", "argilla")
 NEARLY_ALL = 0.9
 # Lists that show a tool by their members: empty ones may be anybody's.
-_EVIDENCE = {"doccano": ("label", "labels", "entities"), "spacy": ("entities", "ents", "cats", "annotations")}
+_EVIDENCE = {
+    "doccano": ("label", "labels", "entities", "annotations"),
+    "spacy": ("entities", "ents", "cats", "annotations"),
+}
 
 
 def recognised_format(documents: Sequence[Mapping[str, Any]]) -> str | None:
@@ -87,8 +90,12 @@ def with_values(documents: Sequence[Mapping[str, Any]], tool: str) -> list[Mappi
     return [decoded(values) for values in documents]
 
 
-def check_readable(documents: Sequence[Mapping[str, Any]]) -> None:
+def check_readable(documents: Sequence[Mapping[str, Any]], label_map: Mapping[str, str]) -> None:
     """Refuse documents of a form that is not read.
+
+    Args:
+        documents: the documents.
+        label_map: new names of labels that the user has given.
 
     Raises:
         AssayError: they are of one, with the remedy.
@@ -98,9 +105,10 @@ def check_readable(documents: Sequence[Mapping[str, Any]]) -> None:
             "these are training documents of spaCy 2; convert them (python -m spacy convert FILE . --converter json), "
             "and name the .spacy file"
         )
-    if documents and all(map(_has_numbers_of_labels, documents)):
+    if not label_map and documents and any(map(has_numbers, documents)):
         raise AssayError(
-            "these are documents of doccano with numbers in place of labels; export them as JSONL with text labels"
+            "these are documents of doccano with numbers in place of labels; export them as JSONL with text labels, or "
+            'name the numbers, such as --set \'source.label_map={"1": good, "2": bad}\''
         )
 
 
@@ -108,15 +116,6 @@ def _is_spacy_2(document: Mapping[str, Any]) -> bool:
     parts = document.get("paragraphs")
     return (
         isinstance(parts, list) and bool(parts) and all(isinstance(one, dict) and "sentences" in one for one in parts)
-    )
-
-
-def _has_numbers_of_labels(document: Mapping[str, Any]) -> bool:
-    items = document.get("annotations")
-    return (
-        "annotation_approver" in document
-        and isinstance(items, list)
-        and all(isinstance(one, dict) and isinstance(one.get("label"), int) for one in items)
     )
 
 

@@ -64,6 +64,26 @@ def test_tool_layout_reads_spans_of_doccano_alone() -> None:
     assert find_layout(documents, Choices()).heads == ("tokens",)
 
 
+@pytest.mark.parametrize(("span", "head"), [({}, "sentence"), ({"start_offset": 0, "end_offset": 4}, "tokens")])
+def test_tool_layout_asks_for_the_names_of_numbers(span: dict[str, int], head: str) -> None:
+    documents = [
+        {
+            "id": row,
+            "text": f"Acme opens plant {row}",
+            "annotations": [{"label": row % 2, "user": 1, **span}],
+            "meta": {},
+            "annotation_approver": None,
+        }
+        for row in range(20)
+    ]
+
+    with pytest.raises(AssayError, match=r"documents of doccano with numbers in place of labels; .*source\.label_map="):
+        find_layout(documents, Choices())
+    names = {"0": "good", "1": "bad"}
+    layout = find_layout(documents, Choices(settings={"label_map": names}))
+    assert (layout.format.format, layout.heads, layout.format.label_map) == ("doccano", (head,), names)
+
+
 def test_tool_layout_says_why_nothing_can_be_read() -> None:
     documents = [{"id": row, "text": f"Acme opens plant {row}", "label": ["good", "new"]} for row in range(20)]
 

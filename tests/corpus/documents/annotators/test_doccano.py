@@ -5,6 +5,7 @@ import pytest
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document
+from assay.corpus.documents.remedies import remedy_of
 from tests.corpus.documents.reading import as_arrow, entities_of, label_sets_of, labels_of, reject_of, set_reject_of
 
 SOURCE: dict[str, Any] = {"format": "doccano"}
@@ -22,6 +23,19 @@ RELATION_FORM: dict[str, Any] = {
     "relations": [],
     "Comments": [],
 }
+# As doccano 1 exports JSON, with the numbers of labels in its database.
+NUMBERED: dict[str, Any] = {
+    "id": 7,
+    "text": TEXT,
+    "annotations": [
+        {"label": 3, "start_offset": 0, "end_offset": 6, "user": 1, "created_at": "2021-05-01T00:00:00Z"},
+        {"label": 5, "start_offset": 20, "end_offset": 24, "user": 1, "created_at": "2021-05-01T00:00:00Z"},
+    ],
+    "meta": {},
+    "annotation_approver": None,
+}
+NUMBERED_CLASS = {**NUMBERED, "annotations": [{"label": 2, "user": 1}]}
+NAMED: dict[str, Any] = {**SOURCE, "label_map": {"2": "good", "3": "ORG", "5.0": "LOC"}}
 RELATION = {"id": 1, "from_id": 1, "to_id": 2, "type": "in"}
 
 
@@ -111,3 +125,38 @@ def test_read_doccano_reads_documents_of_arrow() -> None:
 
     assert entities_of(SOURCE, *as_arrow(*spans)) == [[("Globex", "ORG")]] * 2
     assert labels_of(SOURCE, *as_arrow(*classes)) == ["good", "good"]
+
+
+def test_read_doccano_names_numbers_of_entity_types() -> None:
+    assert entities_of(NAMED, NUMBERED, {**NUMBERED, "annotations": []}) == [SPANS, []]
+    assert reject_of(SOURCE, NUMBERED) == "entity.label is a number without a name: 3"
+
+
+def test_read_doccano_names_numbers_of_classes() -> None:
+    assert labels_of(NAMED, NUMBERED_CLASS) == ["good"]
+    assert label_sets_of(NAMED, NUMBERED_CLASS, {**NUMBERED, "annotations": []}) == [("good",), ()]
+    # Without a name, the number is no class.
+    assert reject_of(SOURCE, NUMBERED_CLASS, label=True) == "label is a number without a name: 2"
+    assert set_reject_of(SOURCE, NUMBERED_CLASS) == "labels is a number without a name: 2"
+    assert remedy_of("label is a number without a name: 2").startswith("name it in source.label_map")
+
+
+def test_read_doccano_reads_classes_and_spans_of_one_text() -> None:
+    both = {**NUMBERED, "annotations": NUMBERED["annotations"] + NUMBERED_CLASS["annotations"]}
+    for document in (both, *as_arrow(both)):
+        assert labels_of(NAMED, document) == ["good"]
+        assert entities_of(NAMED, document) == [SPANS]
+
+
+def test_read_doccano_counts_texts_of_version_1_without_a_class() -> None:
+    reader = DocumentReader(DocumentFormat.model_validate(NAMED), needs_label=True, needs_entities=False)
+    assert reader.read(Document("0", {**NUMBERED, "annotations": []})) == ([], [])
+    reader.read(Document("1", NUMBERED_CLASS))
+    assert reader.label_keys == {"2"}
+
+
+def test_numbers_of_entity_types_are_named_in_every_format() -> None:
+    document = {"text": TEXT, "spans": [{"start": 0, "end": 6, "label": 3}, {"start": 20, "end": 24, "label": "LOC"}]}
+    rows: dict[str, Any] = {"fields": {"entities": "spans"}}
+    assert entities_of({**rows, "label_map": {"3": "ORG"}}, document) == [SPANS]
+    assert reject_of(rows, document) == "entity.label is a number without a name: 3"

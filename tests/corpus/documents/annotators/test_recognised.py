@@ -33,6 +33,7 @@ CELLS = {name: json.dumps(value) if isinstance(value, list) else str(value) for 
         ([{"id": 1, "text": TEXT, "label": [[0, 6, "ORG"]]}, {"id": 2, "text": TEXT, "label": []}], "doccano"),
         ([{"id": 1, "text": TEXT, "label": ["good"], "Comments": []}], "doccano"),
         ([{"text": TEXT, "entities": [[0, 6, "ORG"]], "cats": ["Deal"]}], "doccano"),
+        ([doccano.NUMBERED, {**doccano.NUMBERED, "annotations": []}], "doccano"),
         ([prodigy.EXAMPLE, {**prodigy.EXAMPLE, "answer": "reject"}], "prodigy"),
         ([prodigy.CHOICE], "prodigy"),
         ([{"text": TEXT, "label": "GOOD", "answer": "accept"}], "prodigy"),
@@ -79,10 +80,14 @@ def test_recognised_format_sees_objects_in_json_text() -> None:
 
 def test_check_readable_refuses_numbers_of_labels() -> None:
     document = {"text": "Fine", "annotations": [{"label": 1, "user": 1}], "annotation_approver": None}
+    unlabelled = {**document, "annotations": []}
 
-    with pytest.raises(AssayError, match="numbers in place of labels; export them as JSONL with text labels"):
-        check_readable([document])
-    check_readable([{**document, "annotations": [{"label": "good", "user": 1}]}])
+    with pytest.raises(
+        AssayError, match=r"numbers in place of labels; .* as JSONL with text labels, or name .*label_map"
+    ):
+        check_readable([document, unlabelled], {})
+    check_readable([document, unlabelled], {"1": "good"})
+    check_readable([{**document, "annotations": [{"label": "good", "user": 1}]}], {})
 
 
 def test_format_remedy_names_tool_and_key() -> None:
