@@ -20,7 +20,7 @@ from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
 from assay.corpus.plural import counted
 from assay.corpus.sources.file_settings import FileSettings
-from assay.corpus.sources.files import check_sentences, find_files, have_line_of_names
+from assay.corpus.sources.files import check_sentences, find_files, have_line_of_names, recognised_escape
 from assay.corpus.sources.folders import is_brat
 from assay.corpus.sources.hub import newest_commit, published_names
 from assay.corpus.splits import SPLIT_NAMES
@@ -146,7 +146,9 @@ def propose_recipe(
 
 
 def read_sample(source: Mapping[str, Any], config: str | None = None) -> Sample:
-    """Return a sample of the documents of a source; a hub data set gets its newest commit and its published splits.
+    """Return a sample of the documents of a source, with what the source shows of itself.
+
+    A hub data set gets its newest commit and its published splits, and tables get the character that escapes others.
 
     Raises:
         AssayError: the source cannot be read.
@@ -154,7 +156,11 @@ def read_sample(source: Mapping[str, Any], config: str | None = None) -> Sample:
     if source["kind"] == "hub":
         source = _pinned({**source, **({"config": config} if config else {})})
     if source["kind"] == "files":
-        check_sentences(list(find_files(source["paths"])), FileSettings.model_validate(source.get("file", {})))
+        files, settings = list(find_files(source["paths"])), FileSettings.model_validate(source.get("file", {}))
+        check_sentences(files, settings)
+        # The recipe holds it for all files: those that show it and those whose first rows happen not to.
+        if settings.escape is None and (escape := recognised_escape(files, settings)) is not None:
+            source = {**source, "file": {**source.get("file", {}), "escape": escape}}
     parts: list[SamplePart] = []
     whole = True
     for name, section in _sections(source):

@@ -25,6 +25,10 @@ ROWS = {
         Example("reviews:2", "Gut; gern wieder", label="good", slices={"price": "1.50"}),
         Example("reviews:3", "Schlecht", label="bad", slices={"price": "12.00"}),
     ],
+    "quotes.csv": [
+        Example("quotes:2", 'he said "no", and left C:\\new', label="bad"),
+        Example("quotes:3", "a fine radio", label="good"),
+    ],
     "news.csv": [
         Example("news:1", "Prices rose again", label="3", slices={"title": "Oil rises"}),
         Example("news:2", "It is faster", label="4", slices={"title": "A new chip"}),

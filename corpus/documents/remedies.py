@@ -155,7 +155,7 @@ _REMEDIES = (
     ),
     (
         r"a quotation mark is escaped by a backslash",
-        'write "" for a quotation mark inside a quoted cell, such as by the option escape of Spark',
+        'set source.file.escape to "\\\\", or write "" for a quotation mark inside a quoted cell',
     ),
     (
         r"not valid CSV|wrong number of cells",

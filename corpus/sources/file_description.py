@@ -34,12 +34,14 @@ class _Frozen(BaseModel):
 class TableLayout(_Frozen):
     """Layout of a table: a line `sep=` may precede the names. `decimal_columns` hold numbers with a decimal comma.
 
+    `escape` stands before quotation marks and separators that are part of a text.
     `blanks` says whether blanks after a separator are left out, since quotation marks follow them. Without a header,
     the first line is a row, and the settings name the columns.
     """
 
     separator: str
     quotes: bool = True
+    escape: str | None = None
     blanks: bool = False
     separator_line: bool = False
     header: bool = True
@@ -117,6 +119,8 @@ class FileDescription(_Frozen):
         parts = [f"separator {separator}"] if len(self.table.columns) > 1 else ["one column"]
         if not self.table.quotes:
             parts.append("no quotes")
+        if self.table.escape:
+            parts.append(f"escaped by {self.table.escape}")
         if self.table.blanks:
             parts.append("blanks after it left out")
         if not self.table.header:

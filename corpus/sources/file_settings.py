@@ -2,12 +2,13 @@
 
 import codecs
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from assay.corpus.errors import AssayError
 from assay.corpus.settings import StrictModel
+from assay.corpus.sources.table_quotes import LINE_ENDS, QUOTE
 
 FileKind = Literal["jsonl", "json", "table", "conll", "fasttext"]
 MOST_COLUMNS = 1000
@@ -31,6 +32,15 @@ class FileSettings(StrictModel):
     )
     quotes: bool | None = Field(
         None, description='Whether a " at the start of a cell of a table opens a quoted cell. None: recognised'
+    )
+    escape: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="Character before a quotation mark, a separator, a line end or itself that is part of a text in a "
+        'table, inside of quotation marks and outside, such as "\\\\" (a backslash). Before any other character it is '
+        "part of the text; a cell of it and N, which MySQL writes for null, is empty. None: a backslash where it makes "
+        "more of the first records valid",
     )
     decimal: Literal[".", ","] | None = Field(
         None,
@@ -74,6 +84,22 @@ class FileSettings(StrictModel):
         if character is not None and (character in '"\r\n' or character.isalnum()):
             raise ValueError(f'source.file.separator is {character!r}; write one of , ; | or "\\t"')
         return character
+
+    @field_validator("escape")
+    @classmethod
+    def _escape_is_a_sign(cls, character: str | None) -> str | None:
+        if character is not None and (character in QUOTE + LINE_ENDS or character.isalnum() or character.isspace()):
+            raise ValueError(
+                f'source.file.escape is {character!r}; write "\\\\" for a backslash, or leave it out where quotation '
+                "marks are doubled"
+            )
+        return character
+
+    @model_validator(mode="after")
+    def _escape_is_no_separator(self) -> Self:
+        if self.escape is not None and self.escape == self.separator:
+            raise ValueError(f"source.file.escape is {self.escape!r}, the separator; name another character")
+        return self
 
     @field_validator("columns")
     @classmethod

@@ -108,6 +108,16 @@ def have_line_of_names(files: Iterable[Path], settings: FileSettings) -> bool:
     return not settings.columns and {describe_file(path, settings).kind for path in files} <= {"table", "excel"}
 
 
+def recognised_escape(files: Iterable[Path], settings: FileSettings) -> str | None:
+    """Return the character that escapes others in the first table that has one; None if none has.
+
+    Raises:
+        AssayError: a file cannot be read.
+    """
+    tables = (describe_file(path, settings).table for path in files)
+    return next((table.escape for table in tables if table is not None and table.escape is not None), None)
+
+
 def find_files(paths: Mapping[str, str]) -> dict[Path, str]:
     """Resolve `{file, folder or glob: split}` to `{path: split}`, globs in sorted order.
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from assay.corpus.sources.file_description import TableLayout
+from assay.corpus.sources.table_escape import masked
 from assay.corpus.sources.table_layout import fits, table_reader
-from assay.corpus.sources.table_quotes import LINE_ENDS, QUOTE, QuotedCell, count_cells, quoted_cells
+from assay.corpus.sources.table_quotes import BACKSLASH, LINE_ENDS, QUOTE, QuotedCell, count_cells, quoted_cells
 
 # Lines inside of quotes are rows if so many of them have a cell for each column.
 ROWS_SHARE = 0.5
 # A closed cell of several lines is taken for rows if all its lines together hold so many separators, as rows do.
 LEAST_SEPARATORS = 10
 SHOWN = 20
-BACKSLASH = "\\"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class QuotedRecord:
 
     @cached_property
     def text(self) -> str:
-        """The lines as one text."""
-        return "".join(self.lines)
+        """The lines as one text, without the characters that are escaped."""
+        return self._masked("".join(self.lines))
 
     @cached_property
     def cells(self) -> list[QuotedCell]:
@@ -67,8 +67,9 @@ class QuotedRecord:
         elif self.is_escaped:
             reason = f"a quotation mark is escaped by a backslash: in a cell that opens in line {line}"
         else:
-            before = self.text[cell.start : cell.end].splitlines()[-1][-SHOWN:]
-            found = before + self.text[cell.end : cell.end + SHOWN].splitlines()[0]
+            text = "".join(self.lines)
+            before = text[cell.start : cell.end].splitlines()[-1][-SHOWN:]
+            found = before + text[cell.end : cell.end + SHOWN].splitlines()[0]
             reason = f"text follows a closing quotation mark: {found} (the cell opens in line {line})"
         return QuoteFault(reason, len(self.lines))
 
@@ -90,12 +91,17 @@ class QuotedRecord:
         """Return whether most of the lines have a cell for each column."""
         if self.width is None:
             return False
-        records = [cells for cells in table_reader(lines, self.separator, quotes=True) if cells]
+        records = [cells for cells in table_reader(map(self._masked, lines), self.separator, quotes=True) if cells]
         return sum(fits(cells, self.width) for cells in records) >= ROWS_SHARE * len(records)
 
     def is_row(self, line: str) -> bool:
         """Return whether a line has a cell for each column if its quotation marks are characters."""
-        return self.width is not None and line.count(self.separator) == self.width - 1
+        return self.width is not None and self._masked(line).count(self.separator) == self.width - 1
+
+    def ends_cell(self, line: str) -> bool:
+        """Return whether a line has a quotation mark that may close a cell."""
+        line = self._masked(line)
+        return line.endswith(QUOTE) or any(QUOTE + follows in line for follows in (self.separator, *LINE_ENDS))
 
     def count_cells(self) -> int | None:
         """Return the number of cells if quotation marks inside of cells are not doubled; None if a cell is open."""
@@ -125,13 +131,16 @@ class QuotedRecord:
         before = self.text[: cell.start].split(self.separator)[:-1]
         after = self.text[cell.end + 1 :].rstrip(LINE_ENDS).split(self.separator)[1:]
         inside = self.lines[self._index(cell.start) + 1 : self._index(cell.end)]
-        rows = [line.rstrip(LINE_ENDS).split(self.separator) for line in inside]
+        rows = [self._masked(line).rstrip(LINE_ENDS).split(self.separator) for line in inside]
         pairs = [
             pair
             for row in rows
             for pair in (*zip(before, row, strict=False), *zip(after[::-1], row[::-1], strict=False))
         ]
         return any(value and value == other for value, other in pairs)
+
+    def _masked(self, text: str) -> str:
+        return masked(text, self.layout.escape, self.separator)
 
     def _line_of(self, offset: int) -> int:
         return self.first_line + self._index(offset)
@@ -143,11 +152,6 @@ class QuotedRecord:
                 return index
             offset -= len(line)
         return len(self.lines) - 1
-
-
-def ends_cell(line: str, separator: str) -> bool:
-    """Return whether a line has a quotation mark that may close a cell."""
-    return line.endswith(QUOTE) or any(QUOTE + follows in line for follows in (separator, *LINE_ENDS))
 
 
 def without_blanks(record: QuotedRecord) -> list[str] | None:

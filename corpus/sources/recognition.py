@@ -7,6 +7,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.sources.arrow_files import is_arrow
 from assay.corpus.sources.conll_layout import DOCUMENT_LINE, UNKNOWN, recognise_conll
 from assay.corpus.sources.conll_layout import SUFFIXES as CONLL_SUFFIXES
+from assay.corpus.sources.escape_recognition import recognise_escaped_table
 from assay.corpus.sources.fasttext import PREFIX, check_blanks, is_fasttext
 from assay.corpus.sources.file_description import FileDescription, JsonLayout
 from assay.corpus.sources.file_settings import FileSettings
@@ -14,7 +15,7 @@ from assay.corpus.sources.file_start import FileStart
 from assay.corpus.sources.folders import describe_folder, parts_of
 from assay.corpus.sources.json_layout import LINES, recognise_json
 from assay.corpus.sources.mongodump import check_rows
-from assay.corpus.sources.table_layout import is_table, recognise_table
+from assay.corpus.sources.table_layout import is_table
 from assay.corpus.sources.tag_attribute import tag_attribute
 from assay.corpus.sources.text_stream import open_stream
 from assay.corpus.sources.universal_words import NEW_DOCUMENT
@@ -196,7 +197,7 @@ def _describe_table(start: FileStart, text: str, settings: FileSettings, common:
     path, name = start.path, plain_name(start.path)
     is_expected = settings.kind == "table" or name.endswith(TABLE_SUFFIXES) or bool(settings.columns)
     try:
-        layout = recognise_table(path, text, settings, whole=start.whole)
+        layout = recognise_escaped_table(path, text, settings, whole=start.whole)
     except AssayError:
         if is_expected:
             raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import TableLayout
 from assay.corpus.sources.file_settings import SEPARATORS, FileSettings, column_index
+from assay.corpus.sources.table_escape import for_csv_module, masked
 
 # A file without a separator has one column, whose lines may hold any of them. This character separates units of text.
 NO_SEPARATOR = "\x1f"
@@ -40,18 +41,21 @@ def recognise_table(path: Path, text: str, settings: FileSettings, *, whole: boo
     """
     line = SEPARATOR_LINE.match(text)
     text = text[line.end() :] if line else text
-    separator = settings.separator or (line and line[1]) or _separator(text, whole)
+    escape = settings.escape
+    separator = settings.separator or (line and line[1]) or _separator(text, escape, whole)
+    unescaped = masked(text, escape, separator)
     quotes = settings.quotes
     if quotes is None:
-        quotes = separator != "\t" or not _is_plain(text, separator, whole)
-    blanks = quotes and _has_blanks(read_records(text, separator, quotes, whole))
-    records = read_records(text, separator, quotes, whole, blanks=blanks)
+        quotes = separator != "\t" or not _is_plain(unescaped, separator, whole)
+    blanks = quotes and _has_blanks(read_records(unescaped, separator, quotes, whole))
+    records = read_records(text, separator, quotes, whole, blanks=blanks, escape=escape)
     first = records[0] if records else []
     names = numbered_names(path, settings.columns, len(first)) if settings.columns else column_names(path, first)
     decimal = _decimal_columns(names, records if settings.columns else records[1:], settings.decimal)
     return TableLayout(
         separator=separator,
         quotes=quotes,
+        escape=escape,
         blanks=blanks,
         separator_line=bool(line),
         header=not settings.columns,
@@ -63,16 +67,18 @@ def recognise_table(path: Path, text: str, settings: FileSettings, *, whole: boo
 def is_table(layout: TableLayout, text: str, *, whole: bool) -> bool:
     """Return whether nearly all records of a text have a cell for each of at least two columns."""
     text = text[5:] if layout.separator_line else text
-    records = read_records(text, layout.separator, layout.quotes, whole, blanks=layout.blanks)
+    records = read_records(text, layout.separator, layout.quotes, whole, blanks=layout.blanks, escape=layout.escape)
     # A sentence or two of text may hold a comma each; hardly one holds tabs.
     least = 2 if layout.separator == "\t" else 3
     return len(layout.columns) > 1 and len(records) >= least and _share(records) >= PLAIN_SHARE
 
 
-def read_records(text: str, separator: str, quotes: bool, whole: bool, *, blanks: bool = False) -> list[list[str]]:
+def read_records(
+    text: str, separator: str, quotes: bool, whole: bool, *, blanks: bool = False, escape: str | None = None
+) -> list[list[str]]:
     """Return the first records of a text; the last one is left out where the text may end inside it."""
     records = []
-    reader = table_reader(io.StringIO(text, newline=""), separator, quotes, blanks=blanks)
+    reader = table_reader(io.StringIO(text, newline=""), separator, quotes, blanks=blanks, escape=escape)
     try:
         for record in reader:
             if record:
@@ -85,7 +91,13 @@ def read_records(text: str, separator: str, quotes: bool, whole: bool, *, blanks
 
 
 def table_reader(
-    lines: Iterable[str], separator: str, quotes: bool, *, blanks: bool = False, strict: bool = False
+    lines: Iterable[str],
+    separator: str,
+    quotes: bool,
+    *,
+    blanks: bool = False,
+    escape: str | None = None,
+    strict: bool = False,
 ) -> Iterator[list[str]]:
     """Return the records of lines of text.
 
@@ -94,12 +106,16 @@ def table_reader(
         separator: what stands between cells.
         quotes: whether quotation marks enclose cells.
         blanks: whether blanks after a separator are left out.
+        escape: what stands before quotation marks and separators that are part of a text.
         strict: whether a quoted cell that is not closed raises `csv.Error`.
     """
+    if escape is not None:
+        lines = (for_csv_module(line, escape, separator) for line in lines)
     return csv.reader(
         lines,
         delimiter=separator,
         quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+        escapechar=escape,
         skipinitialspace=blanks,
         strict=strict,
     )
@@ -147,10 +163,10 @@ def with_point(cell: str) -> str:
     return cell.replace(".", "").replace(",", ".") if NUMBER.fullmatch(cell) else cell
 
 
-def _separator(text: str, whole: bool) -> str:
+def _separator(text: str, escape: str | None, whole: bool) -> str:
     best, separator = (0.0, 0), NO_SEPARATOR
     for candidate in SEPARATORS:
-        records = read_records(text, candidate, True, whole)
+        records = read_records(masked(text, escape, candidate), candidate, True, whole)
         if records and len(records[0]) > 1 and (score := (_share(records), len(records[0]))) > best:
             best, separator = score, candidate
     return separator

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 QUOTE = '"'
 LINE_ENDS = "\r\n"
+BACKSLASH = "\\"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from itertools import islice
 
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import TableLayout
-from assay.corpus.sources.quote_faults import QuotedRecord, ends_cell, without_blanks
+from assay.corpus.sources.quote_faults import QuotedRecord, without_blanks
 from assay.corpus.sources.table_layout import fits, table_reader
 from assay.corpus.sources.table_lines import TableLines
 
@@ -28,7 +28,7 @@ class InvalidRecord:
 
 
 class TableRecords:
-    """The records of the lines of a table, whose quotation marks are written as RFC 4180 says."""
+    """The records of the lines of a table, whose quotation marks are written as RFC 4180 says, or escaped."""
 
     def __init__(self, lines: TableLines, layout: TableLayout, width: int | None = None) -> None:
         """Take the lines, how they are laid out, and the number of columns; None for the line that names them."""
@@ -68,7 +68,9 @@ class TableRecords:
 
     def _reader(self) -> Iterator[list[str]]:
         layout = self._layout
-        return table_reader(self._lines, layout.separator, layout.quotes, blanks=layout.blanks, strict=True)
+        return table_reader(
+            self._lines, layout.separator, layout.quotes, blanks=layout.blanks, escape=layout.escape, strict=True
+        )
 
     def _record(self) -> QuotedRecord:
         return QuotedRecord(tuple(self._lines.record), self._lines.first_line, self._layout, self._width)
@@ -109,7 +111,7 @@ class TableRecords:
         if (count == 1 and record.is_row(lines.record[0])) or record.count_cells() is not None:
             return
         for line in islice(lines, MOST_LINES):
-            if ends_cell(line, self._layout.separator):
+            if record.ends_cell(line):
                 whole, added = self._record(), lines.record[count:-1]
                 is_text = (count > 1 and len(added) < FEW_LINES) or not added or not whole.are_rows(added)
                 if is_text and whole.count_cells() == self._width:

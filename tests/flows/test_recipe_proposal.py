@@ -18,6 +18,7 @@ from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.proposed_recipe import Encoder
 from assay.recipes.proposal.source_settings import source_settings
 from assay.recipes.recipe import Recipe
+from assay.recipes.source_section import FilesSource
 from tests.mongo import Mongo
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -126,6 +127,22 @@ def test_propose_recipe_for_csv(folder: Path) -> None:
     write_csv(folder / "news.csv", [without(number, "entities") for number in range(60)])
     _, recipe = proposed("news.csv")
     assert (recipe.heads, recipe.source.fields.label) == (["sentence"], "label")
+
+
+def test_propose_recipe_names_the_backslash_that_some_files_show(folder: Path) -> None:
+    for name, mark in (("train.csv", '"'), ("test.csv", "")):
+        with Path(name).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, escapechar="\\", doublequote=False, quoting=csv.QUOTE_ALL)
+            writer.writerow(["text", "label"])
+            for number in range(60):
+                text = f"said {mark}{word(number)}{mark} on C:\\new {name}"
+                writer.writerow([text, ("good", "bad")[number % 2]])
+
+    result, recipe = proposed("*.csv", name="quotes")
+
+    assert isinstance(recipe.source, FilesSource)
+    assert recipe.source.file.escape == "\\"
+    assert {"\\\\" in document.values["text"] for document in result.sample.documents} == {False}
 
 
 def test_propose_recipe_for_conll_files(folder: Path) -> None:

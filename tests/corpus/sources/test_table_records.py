@@ -92,8 +92,10 @@ UNCLOSED = "a quotation mark is not closed: it opens in line"
             id="quotation marks in the first line of a quoted text",
         ),
         pytest.param(
-            'k1,"he said \\"no\\", and left",bad\nk2,"a \\"b\\"\nc",bad\n' + plain(3, 4),
-            "k3 k4",
+            # Backslashes before closing quotation marks, so that nobody knows whether they escape.
+            'k1,"he said \\"no\\", and left",bad\nk2,"a \\"b\\"\nc",bad\n'
+            + "".join(f'k{number},"C:\\new\\",good\n' for number in range(3, 7)),
+            "k3 k4 k5 k6",
             [
                 "2 a quotation mark is escaped by a backslash: in a cell that opens in line 2",
                 "4 a quotation mark is escaped by a backslash: in a cell that opens in line 3",
