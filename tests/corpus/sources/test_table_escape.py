@@ -106,13 +106,14 @@ def test_tables_with_escapes_account_for_every_line(tmp_path: Path, seed: int) -
         ("x\\N", "x\\N"),
         ('"two\\\nlines"', "two\nlines"),
         ("two\\\nlines", "two\nlines"),
+        ('"of\r\\\nWindows"', "of\r\nWindows"),  # as MySQL writes it
         ("a\\, b", "a, b"),
         ('\\"quoted\\"', '"quoted"'),
     ],
 )
 def test_an_escape_is_read_as_its_writers_mean_it(tmp_path: Path, cell: str, text: str) -> None:
     path = tmp_path / "a.csv"
-    path.write_text(f"id,text,label\nk1,{cell},good\nk2,olive,bad\n", encoding="utf-8")
+    path.write_text(f"id,text,label\nk1,{cell},good\nk2,olive,bad\n", encoding="utf-8", newline="")
 
     assert read(path, ESCAPED) == (
         [{"id": "k1", "text": text, "label": "good"}, {"id": "k2", "text": "olive", "label": "bad"}],
