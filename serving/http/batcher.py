@@ -130,9 +130,11 @@ class Batcher:
     def _work(self) -> None:
         _lower_priority()
         while batch := self._wait_for_batch():
-            self._compute(batch)
+            outcomes = self._compute(batch)
             with self._changed:
                 self._running_tokens -= sum(job.tokens for job in batch)
+            # Last: the next request of a client that has its response must not count this batch as running.
+            batch[0].pending.loop.call_soon_threadsafe(_deliver, batch, outcomes)
 
     def _wait_for_batch(self) -> list[BatchJob]:
         """Wait for rows and return the next batch; empty after the batcher has stopped."""
@@ -179,7 +181,7 @@ class Batcher:
         self._waiting = [job for job in self._waiting if id(job) not in removed]
         self._waiting_tokens -= sum(job.tokens for job in jobs)
 
-    def _compute(self, batch: list[BatchJob]) -> None:
+    def _compute(self, batch: list[BatchJob]) -> list[Prediction | Exception]:
         model = batch[0].pending.model
         begin = time.monotonic()
         outcomes = _predict(batch)
@@ -187,7 +189,7 @@ class Batcher:
         padded = len(batch) * max(job.tokens for job in batch)
         model.cost.observe(len(batch), padded, seconds)
         self._metrics.record_batch(len(batch), padded, sum(job.tokens for job in batch), seconds)
-        batch[0].pending.loop.call_soon_threadsafe(_deliver, batch, outcomes)
+        return outcomes
 
 
 def _lower_priority() -> None:

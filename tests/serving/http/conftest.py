@@ -1,8 +1,9 @@
 """Real applications on bundles with known predictions, and a heavy bundle that makes requests wait."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,20 @@ from starlette.testclient import TestClient
 
 from assay.corpus.storage.digest import digest_file
 from assay.serving.bundle import MODEL, Bundle, write_manifest
-from assay.serving.http.active_model import ActiveModel, Origin, load_model
+from assay.serving.encoding import EncodedText
+from assay.serving.http.active_model import ActiveModel, Origin, ServedModel, load_model
 from assay.serving.http.app import make_app
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.listening import bind, listeners
 from assay.serving.http.server_lifecycle import DrainingServer, configure
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Limits, Settings
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 LOCAL = "http://127.0.0.1"
 Serve = Callable[..., TestClient]
 Listen = Callable[..., "Listening"]
+Hold = Callable[[ServedModel], "HeldModel"]
 
 
 @pytest.fixture
@@ -78,7 +81,9 @@ def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, B
     )
     server_options = {name: options.pop(name) for name in names if name in options}
     threads, origin = options.pop("threads", 1), options.pop("origin", Origin("toy", "3", "champion"))
-    settings = Settings(model=str(bundle.folder), limits=Limits(**options), **server_options)
+    # A busy machine is no fault of the server.
+    limits = Limits(**{"deadline": PATIENCE_S, **options})
+    settings = Settings(model=str(bundle.folder), limits=limits, **server_options)
     metrics = ServerMetrics()
     active_model = ActiveModel(load_model(bundle, origin, settings.limits.batch_tokens))
     metrics.set_model(active_model.model)
@@ -130,6 +135,11 @@ class Listening:
         """Return the sum of a metric over its labels."""
         return _sum_of(name, self.metrics.render().decode())
 
+    def set_limits(self, **limits: Any) -> None:
+        """Change limits of connections; a timer that is running keeps its time."""
+        connections: Any = self.server.config.http_protocol_class
+        connections.limits = replace(connections.limits, **limits)
+
     def stop(self) -> None:
         """Stop the server, and wait until it has."""
         self.server.should_exit = True
@@ -155,6 +165,45 @@ def listen() -> Iterator[Listen]:
             return stack.enter_context(Listening(make_parts(bundle, port=0, **options)).running())
 
         yield start
+
+
+class HeldModel:
+    """A model that computes no batch until it is released. `lengths` are the tokens of each row, batch by batch."""
+
+    def __init__(self, model: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lengths: list[list[int]] = []
+        self._released = threading.Event()
+        predict_batch = model.engine.predict_batch
+
+        def hold(batch: Sequence[EncodedText]) -> Any:
+            self.lengths.append([len(item) for item in batch])
+            self._released.wait(PATIENCE_S)
+            return predict_batch(batch)
+
+        monkeypatch.setattr(model.engine, "predict_batch", hold)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of rows of each batch that has begun."""
+        return [len(batch) for batch in self.lengths]
+
+    def release(self) -> None:
+        """Let the model compute."""
+        self._released.set()
+
+
+@pytest.fixture
+def hold(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hold]:
+    """Yield `hold(model)`, which holds the batches of a model until they are released, or until the test ends."""
+    held: list[HeldModel] = []
+
+    def start(model: ServedModel) -> HeldModel:
+        held.append(HeldModel(model, monkeypatch))
+        return held[-1]
+
+    yield start
+    for model in held:
+        model.release()
 
 
 def metric(client: TestClient, name: str) -> float:
