@@ -96,8 +96,15 @@ def test_connection_limits_headers_and_trailers_without_end(
 
 
 def test_connection_times_headers_behind_an_earlier_request(toy: Bundle, listen: Listen) -> None:
-    server = listen(toy, header_seconds=0.3)
-    assert statuses(exchange(server, request() + b"GET / HTTP/1.1\r\n")) == [200, 408]
+    server = listen(toy, header_seconds=600)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        wait_until(lambda: server.server.server_state.connections)
+        server.set_limits(header_seconds=0.3)
+        connection.sendall(request() + b"GET / HTTP/1.1\r\n")
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+    assert statuses(received) == [200, 408]
 
 
 @pytest.mark.parametrize("seconds", [0.2, 600])

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ def test_prediction_log_samples_rows(serve: Serve, toy: Bundle, tmp_path: Path) 
     client = serve(toy, log=LogSettings(tmp_path, share=0.25))
     for _ in range(2):
         assert client.post("/predict", json={"texts": ["good"] * 1000}).status_code == 200
-    wait_until(lambda: metric(client, "assay_log_rows_total") > 300)
+    client.__exit__()  # the server ends after it has written the rows of both requests
     assert 380 < metric(client, "assay_log_rows_total") < 620
 
 
@@ -110,13 +109,10 @@ def test_prediction_log_drops_rows_if_its_queue_is_full(
     client = serve(toy, log=LogSettings(tmp_path))
 
     # when many requests arrive,
-    begin = time.monotonic()
     codes = {client.post("/predict", json={"text": "good"}).status_code for _ in range(30)}
-    seconds = time.monotonic() - begin
 
     # then all succeed, the rows that fit wait, and the others are dropped and counted.
     assert codes == {200}
-    assert seconds < 120
     queued = 2_000 // (200 + 4)
     assert metric(client, "assay_log_dropped_rows_total") == 30 - queued
     released.set()

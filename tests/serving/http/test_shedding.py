@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from assay.serving.bundle import Bundle
 from assay.serving.http.active_model import ActiveModel, load_model
 from assay.serving.http.batcher import Batcher
+from assay.serving.http.connection import GuardedConnection
 from assay.serving.http.cost import BatchCost
 from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.model_set import ModelSet
@@ -21,6 +21,27 @@ from assay.serving.http.shedding import Shedder
 from tests.serving.http.conftest import Listen, Listening
 from tests.serving.http.test_waiting import connected, post
 from tests.waiting import wait_until
+
+
+class Clock:
+    """A clock that stands still unless it is advanced."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock that the shedder reads."""
+    clock = Clock()
+    monkeypatch.setattr("assay.serving.http.shedding.time", clock)
+    return clock
 
 
 def receive(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
@@ -110,6 +131,7 @@ def test_connection_limits_the_size_of_a_refused_body(full: Listening) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
+@pytest.mark.usefixtures("clock")
 def test_shedder_counts_requests_that_are_read_before_they_wait(toy: Bundle) -> None:
     # Given rows that add 0.1 s each to the wait, and a limit of 0.55 s,
     metrics = ServerMetrics()
@@ -136,7 +158,7 @@ def test_shedder_counts_requests_that_are_read_before_they_wait(toy: Bundle) -> 
         batcher.stop()
 
 
-def test_shedder_counts_the_wait_for_the_event_loop(toy: Bundle) -> None:
+def test_shedder_counts_the_wait_for_the_event_loop(toy: Bundle, clock: Clock) -> None:
     # Given an idle queue, and a limit of 0.5 s,
     metrics = ServerMetrics()
     batcher = Batcher(1, 65_536, metrics)
@@ -149,7 +171,7 @@ def test_shedder_counts_the_wait_for_the_event_loop(toy: Bundle) -> None:
         admitted = []
         for _ in range(iterations):
             admitted.append(sum(admits(shedder) for _ in range(count)))
-            asyncio.get_running_loop().call_soon(time.sleep, admitted[-1] * seconds)
+            asyncio.get_running_loop().call_soon(clock.advance, admitted[-1] * seconds)
             for _ in range(3):
                 await asyncio.sleep(0)
         return admitted
@@ -171,22 +193,25 @@ def test_shedder_counts_the_wait_for_the_event_loop(toy: Bundle) -> None:
 def test_connection_closes_after_refusals_and_silence(
     listen: Listen, toy: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.serving.http.server_lifecycle.KEEP_ALIVE_SECONDS", 2)
+    # Given connections that close after 1,000 s of silence, and a client that is refused from time to time,
+    monkeypatch.setattr("assay.serving.http.server_lifecycle.KEEP_ALIVE_SECONDS", 1000)
     server = listen(toy)
     server.batcher._waiting_tokens += 10**9
     with connected(server) as connection:
-        for _ in range(2):
-            connection.sendall(post("good"))
-            assert receive(connection)[0] == 429
-        # Each request restarts the keep-alive timer.
-        for _ in range(2):
-            time.sleep(1.1)
-            connection.sendall(post("good"))
-            assert receive(connection)[0] == 429
-        begin = time.monotonic()
-        connection.settimeout(60)
+        connection.sendall(post("good"))
+        assert receive(connection)[0] == 429
+        [guarded] = server.server.server_state.connections
+        assert isinstance(guarded, GuardedConnection)
+        wait_until(lambda: guarded.timeout_keep_alive_task)
+        # when 1,000 s after the first refusal the last request was a while ago, then the connection stays open
+        guarded._arrived -= 1
+        guarded.loop.call_soon_threadsafe(guarded.timeout_keep_alive_handler)
+        connection.sendall(post("good"))
+        assert receive(connection)[0] == 429
+        # and closes once that request is as old.
+        guarded._arrived -= 1000
+        guarded.loop.call_soon_threadsafe(guarded.timeout_keep_alive_handler)
         assert connection.recv(100) == b""
-        assert 0.5 < time.monotonic() - begin < 50
     server.batcher._waiting_tokens -= 10**9
 
 
@@ -199,6 +224,7 @@ def test_connection_stops_reading_from_a_client_that_reads_no_responses(full: Li
             while sent < 100_000_000:
                 sent += connection.send(data[sent % len(data) :])
         # and goes on once the client reads.
+        connection.settimeout(60)
         mark, count, last = b"HTTP/1.1 429 ", 0, b""
         while count < sent // len(post("good")):
             last = last[-len(mark) + 1 :] + connection.recv(1 << 20)
