@@ -22,7 +22,9 @@ class Server:
     def __init__(self, bundle: Path, log: Path, *options: str, cwd: Path | None = None, **environment: str) -> None:
         self.port = free_port()
         self.log = log
-        self._command = ["serve", "--model", str(bundle), "--port", str(self.port), "--threads", "1", *options]
+        patient = ["--deadline", str(PATIENCE_S)]  # for tests that name no other one
+        place = ["--model", str(bundle), "--port", str(self.port)]
+        self._command = ["serve", *place, "--threads", "1", *patient, *options]
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
         self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None

@@ -44,7 +44,7 @@ def test_hold_lease_waits_for_a_dead_holder_until_its_lease_expires(tmp_path: Pa
     dead = hold_lease(lease, seconds=0.2)
     first = dead.__enter__()
     # when another one waits,
-    with hold_lease(lease, wait=5) as second:
+    with hold_lease(lease, wait=300) as second:
         # then it gets the next number, and the first one can no longer write
         assert second.fencing == first.fencing + 1
         with pytest.raises(AssayError, match=r"lease 1 of .* has expired, and lease 2 was given out"):
@@ -54,14 +54,23 @@ def test_hold_lease_waits_for_a_dead_holder_until_its_lease_expires(tmp_path: Pa
         second.renew()
 
 
-def test_renew_keeps_the_lease_beyond_its_time(tmp_path: Path) -> None:
+def test_renew_keeps_the_lease_beyond_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a lease of 60 s on a clock that stands still,
+    now = [1000.0]
+    monkeypatch.setattr("assay.corpus.storage.leases.time.time", lambda: now[0])
     lease = tmp_path / "lease.json"
-    with hold_lease(lease, seconds=0.3) as held:
+    with hold_lease(lease, seconds=60) as held:
+        # when it is renewed after 50 s each, then it is held
         for _ in range(4):
-            time.sleep(0.1)
+            now[0] += 50
             held.renew()
+        now[0] += 50
         with pytest.raises(AssayError, match="is held by"), hold_lease(lease, wait=0):
             pass
+        # until 60 s have passed since.
+        now[0] += 11
+        with hold_lease(lease, wait=0) as second:
+            assert second.fencing == held.fencing + 1
 
 
 def test_hold_lease_names_the_holder_after_the_wait(tmp_path: Path) -> None:
@@ -110,7 +119,7 @@ def test_hold_shared_lease_gives_rising_numbers_in_turn(bucket: str) -> None:
     numbers: list[int] = []
 
     def hold(name: str) -> None:
-        with hold_shared_lease(SharedStore(bucket), "locks/news", wait=60, seconds=60) as lease:
+        with hold_shared_lease(SharedStore(bucket), "locks/news", wait=300, seconds=300) as lease:
             inside.append(f"{name} in")
             numbers.append(lease.fencing)
             time.sleep(0.2)

@@ -16,7 +16,7 @@ import pytest
 from assay.serving.bundle import Bundle
 from tests.ports import free_port
 from tests.serving.http.conftest import LOCAL
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,9 +46,9 @@ def is_up(url: str) -> bool:
         return False
 
 
-@pytest.mark.slow  # a process that imports and loads, and two seconds of draining
+@pytest.mark.slow  # a process that imports and loads, and five seconds of draining
 def test_serve_drains_at_sigterm_without_a_failed_request(heavy: Bundle) -> None:
-    with serving(heavy, "--drain", "1") as (process, url):
+    with serving(heavy, "--drain", "5", "--deadline", "60") as (process, url):
         stop = threading.Event()
         statuses: Counter[int] = Counter()
         failed: list[Exception] = []
@@ -75,7 +75,7 @@ def test_serve_drains_at_sigterm_without_a_failed_request(heavy: Bundle) -> None
         assert httpx.get(f"{url}/v2/health/live").status_code == 200
         response = httpx.post(f"{url}/predict", json={"text": "good"})
         assert (response.status_code, response.headers["connection"]) == (200, "close")
-        assert process.wait(20) == 128 + signal.SIGTERM
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
         stop.set()
         for client in clients:
             client.join()
@@ -95,7 +95,7 @@ def test_serve_finishes_running_requests_at_sigterm(heavy: Bundle) -> None:
         wait_until(lambda: "assay_batch_rows_count 0.0" not in httpx.get(f"{url}/metrics").text)
         process.send_signal(signal.SIGTERM)
         client.join()
-        assert process.wait(20) == 128 + signal.SIGTERM
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
         assert responses[0].status_code == 200
         assert len(responses[0].json()["predictions"]) == 20
 
@@ -107,7 +107,7 @@ def test_serve_reads_its_token_from_a_variable_and_logs_its_model(toy: Bundle) -
         known = {"Authorization": "Bearer a secret of the tests"}
         assert httpx.get(f"{url}/model", headers=known).json()["name"] == "toy"
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 128 + signal.SIGINT
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGINT
         assert process.stderr is not None
         logged = process.stderr.read()
         assert "toy" in logged
