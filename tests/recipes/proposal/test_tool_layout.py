@@ -66,7 +66,7 @@ def test_tool_layout_reads_spans_of_doccano_alone() -> None:
 
 @pytest.mark.parametrize(("span", "head"), [({}, "sentence"), ({"start_offset": 0, "end_offset": 4}, "tokens")])
 def test_tool_layout_asks_for_the_names_of_numbers(span: dict[str, int], head: str) -> None:
-    documents = [
+    documents: list[dict[str, Any]] = [
         {
             "id": row,
             "text": f"Acme opens plant {row}",
