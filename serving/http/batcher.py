@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from assay.corpus.errors import AssayError
@@ -44,12 +45,16 @@ class Batcher:
         self.queue_tokens = queue_tokens
         self.threads = threads
         self._metrics = metrics
-        self._waiting: list[BatchJob] = []
         self._gathered: list[BatchJob] = []  # submitted in the present iteration of the event loop
         self._gathered_tokens = 0
-        self._waiting_tokens = 0
+        self._released: deque[BatchJob] = deque()  # by the event loop, for the threads
+        self._waiting: list[BatchJob] = []
+        # Both only grow, each in one thread at a time: their difference is what waits.
+        self._submitted_tokens = 0
+        self._taken_tokens = 0
         self._running_tokens = 0
-        self._idle = 0
+        self._idle = 0  # threads that have no batch
+        self._asleep = 0  # those of them that wait for rows
         self._stopped = False
         self._changed = threading.Condition()
         self._workers = [threading.Thread(target=self._work, name=f"batch-{n}", daemon=True) for n in range(threads)]
@@ -59,12 +64,12 @@ class Batcher:
     @property
     def waiting_tokens(self) -> int:
         """Number of tokens of the waiting rows."""
-        return self._waiting_tokens + self._gathered_tokens
+        return self._submitted_tokens - self._taken_tokens
 
     @property
     def waiting_rows(self) -> int:
         """Number of waiting rows."""
-        return len(self._waiting) + len(self._gathered)
+        return len(self._waiting) + len(self._released) + len(self._gathered)
 
     def expected_wait(self, cost: BatchCost, arriving: int = 0) -> float:
         """Estimate the wait of a new row.
@@ -101,26 +106,34 @@ class Batcher:
         if not self._gathered:
             pending.loop.call_soon(self._release)
         jobs = [BatchJob(pending, row, len(item)) for row, item in enumerate(pending.items)]
+        tokens = sum(job.tokens for job in jobs)
         self._gathered += jobs
-        self._gathered_tokens += sum(job.tokens for job in jobs)
+        self._gathered_tokens += tokens
+        self._submitted_tokens += tokens
         if self._gathered_tokens >= pending.model.engine.batch_tokens:
             self._release()
 
     def _release(self) -> None:
-        """Move the gathered rows into the queue."""
-        jobs, tokens = self._gathered, self._gathered_tokens
+        """Move the gathered rows into the queue.
+
+        While all threads compute, none is woken, and the event loop waits for no lock: the threads look here before
+        they become idle.
+        """
+        jobs = self._gathered
         self._gathered, self._gathered_tokens = [], 0
-        with self._changed:
-            self._waiting += jobs
-            self._waiting_tokens += tokens
-            self._changed.notify(len(jobs))
+        self._released.extend(jobs)
+        if self._asleep:
+            with self._changed:
+                self._changed.notify(len(jobs))
 
     def stop(self) -> None:
         """Stop the threads, and refuse the requests that still wait."""
         with self._changed:
             self._stopped = True
-            remaining, self._waiting, self._waiting_tokens = [*self._waiting, *self._gathered], [], 0
-            self._gathered, self._gathered_tokens = [], 0
+            remaining = [*self._waiting, *self._released, *self._gathered]
+            self._waiting, self._gathered, self._gathered_tokens = [], [], 0
+            self._released.clear()
+            self._taken_tokens = self._submitted_tokens
             self._changed.notify_all()
         for pending in {id(job.pending): job.pending for job in remaining}.values():
             pending.fail(errors.stopping())
@@ -142,12 +155,25 @@ class Batcher:
             self._idle += 1
             try:
                 while not self._stopped:
+                    self._receive()
                     if self._waiting and (batch := self._take_batch()):
                         return batch
-                    self._changed.wait()
+                    self._sleep()
             finally:
                 self._idle -= 1
         return []
+
+    def _sleep(self) -> None:
+        """Wait until rows are released, unless some were since the last look: who releases looks at `_asleep` last."""
+        self._asleep += 1
+        if not self._released:
+            self._changed.wait()
+        self._asleep -= 1
+
+    def _receive(self) -> None:
+        """Append the released rows to the waiting ones."""
+        while self._released:
+            self._waiting.append(self._released.popleft())
 
     def _take_batch(self) -> list[BatchJob]:
         now = time.monotonic()
@@ -158,7 +184,7 @@ class Batcher:
         # Rows of two models may wait while the active model changes.
         jobs = [job for job in self._waiting[:MAX_CANDIDATES] if job.pending.model is model]
         # Leave a share of the queue to the other idle threads.
-        share = max(1, self._waiting_tokens // self._idle)
+        share = max(1, self.waiting_tokens // self._idle)
         max_tokens = min(self.max_batch_tokens(model), share)
         selected = select_batch([job.tokens for job in jobs], max_tokens, model.cost.overhead_tokens)
         batch = [jobs[index] for index in selected]
@@ -179,7 +205,7 @@ class Batcher:
     def _remove(self, jobs: Sequence[BatchJob]) -> None:
         removed = set(map(id, jobs))
         self._waiting = [job for job in self._waiting if id(job) not in removed]
-        self._waiting_tokens -= sum(job.tokens for job in jobs)
+        self._taken_tokens += sum(job.tokens for job in jobs)
 
     def _compute(self, batch: list[BatchJob]) -> list[Prediction | Exception]:
         model = batch[0].pending.model

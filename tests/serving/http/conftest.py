@@ -220,6 +220,6 @@ def _sum_of(name: str, text: str) -> float:
 def full(listen: Listen, toy: Bundle) -> Iterator[Listening]:
     """Yield a server that reports an endless queue."""
     server = listen(toy, body=5000)
-    server.batcher._waiting_tokens += 10**9
+    server.batcher._submitted_tokens += 10**9
     yield server
-    server.batcher._waiting_tokens -= 10**9
+    server.batcher._submitted_tokens -= 10**9

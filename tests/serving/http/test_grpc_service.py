@@ -190,10 +190,10 @@ def test_grpc_shares_queue_shedding_and_metrics(client: Any, server: Listening, 
     client.infer("toy", [text_input("good")], headers={"x-request-id": "abc"})
     assert 'assay_inference_request_success_total{protocol="grpc"} 1.0' in server.metrics.render().decode()
     assert (server.metrics.render().decode().count("assay_inference_count_total 1.0")) == 1
-    server.batcher._waiting_tokens += 10**9
+    server.batcher._submitted_tokens += 10**9
     with pytest.raises(client_module.InferenceServerException, match="the server is busy") as error:
         client.infer("toy", [text_input("good")])
-    server.batcher._waiting_tokens -= 10**9
+    server.batcher._submitted_tokens -= 10**9
     assert status_of(error) == "RESOURCE_EXHAUSTED"
     assert refused(server, "grpc") == 1
     # The client's own deadline is that of the request.

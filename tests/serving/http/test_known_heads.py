@@ -200,7 +200,7 @@ def test_connection_answers_alike_with_and_without_known_heads(toy: Bundle, monk
     # Given an overloaded server, and requests of many kinds in any pieces,
     parts = make_parts(toy, port=0, body=5000)
     app, batcher = make_app(*parts), parts[2]
-    batcher._waiting_tokens += 10**9
+    batcher._submitted_tokens += 10**9
     known: KnownHeads = app.state.shedder.known_heads
     found: list[bytes] = []
 
@@ -217,5 +217,5 @@ def test_connection_answers_alike_with_and_without_known_heads(toy: Bundle, monk
     for seed in range(400):
         asyncio.run(play_all(random.Random(seed)))
     assert len(found) > 100
-    batcher._waiting_tokens -= 10**9
+    batcher._submitted_tokens -= 10**9
     batcher.stop()

@@ -124,7 +124,7 @@ def test_server_runs_tasks_while_2000_connections_repeat_refused_requests(listen
         pytest.skip("too few open files are allowed; raise ulimit -n")
     # Given a server that refuses all predictions, and clients that send them again at once,
     server = listen(toy)
-    server.batcher._waiting_tokens += 10**9
+    server.batcher._submitted_tokens += 10**9
     command = [sys.executable, "-c", FLOOD, str(server.port), str(CONNECTIONS)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as flood:
         try:
@@ -140,4 +140,4 @@ def test_server_runs_tasks_while_2000_connections_repeat_refused_requests(listen
             assert refused(server, "predict") - before < 20 * CONNECTIONS
         finally:
             flood.kill()
-            server.batcher._waiting_tokens -= 10**9
+            server.batcher._submitted_tokens -= 10**9

@@ -83,20 +83,20 @@ def test_shedder_sends_a_complete_response_and_keeps_the_connection(full: Listen
             assert headers["x-content-type-options"] == "nosniff"
             assert "try again" in json.loads(body)["error"]
             assert refused(full, "predict") == number
-        full.batcher._waiting_tokens -= 10**9
+        full.batcher._submitted_tokens -= 10**9
         connection.sendall(post("good"))
         assert receive(connection)[0] == 200
-        full.batcher._waiting_tokens += 10**9
+        full.batcher._submitted_tokens += 10**9
 
 
 def test_shedder_counts_and_logs_the_path_without_the_query(listen: Listen, toy: Bundle, tmp_path: Path) -> None:
     log = tmp_path / "access.jsonl"
     server = listen(toy, access_log=str(log))
-    server.batcher._waiting_tokens += 10**9
+    server.batcher._submitted_tokens += 10**9
     with connected(server) as connection:
         connection.sendall(post("good").replace(b"POST /predict ", b"POST /predict?threshold=0.5&text=secret "))
         assert receive(connection)[0] == 429
-    server.batcher._waiting_tokens -= 10**9
+    server.batcher._submitted_tokens -= 10**9
     assert refused(server, "predict") == 1
     wait_until(lambda: bool(log.read_bytes()))
     assert json.loads(log.read_bytes())["path"] == "/predict"
@@ -196,7 +196,7 @@ def test_connection_closes_after_refusals_and_silence(
     # Given connections that close after 1,000 s of silence, and a client that is refused from time to time,
     monkeypatch.setattr("assay.serving.http.server_lifecycle.KEEP_ALIVE_SECONDS", 1000)
     server = listen(toy)
-    server.batcher._waiting_tokens += 10**9
+    server.batcher._submitted_tokens += 10**9
     with connected(server) as connection:
         connection.sendall(post("good"))
         assert receive(connection)[0] == 429
@@ -212,7 +212,7 @@ def test_connection_closes_after_refusals_and_silence(
         guarded._arrived -= 1000
         guarded.loop.call_soon_threadsafe(guarded.timeout_keep_alive_handler)
         assert connection.recv(100) == b""
-    server.batcher._waiting_tokens -= 10**9
+    server.batcher._submitted_tokens -= 10**9
 
 
 def test_connection_stops_reading_from_a_client_that_reads_no_responses(full: Listening) -> None:
@@ -233,7 +233,7 @@ def test_connection_stops_reading_from_a_client_that_reads_no_responses(full: Li
 
 def test_connection_closes_if_a_refused_body_never_ends(listen: Listen, toy: Bundle) -> None:
     server = listen(toy, body_seconds=0.2)
-    server.batcher._waiting_tokens += 10**9
+    server.batcher._submitted_tokens += 10**9
     with connected(server) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n")
         assert connection.recv(100) == b""
