@@ -6,11 +6,12 @@ from datetime import datetime
 
 from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Values
 from assay.corpus.documents.annotators.authorship import last_of_each_person, time_of
-from assay.corpus.documents.annotators.decisions import TABLE, decided_by, read_decision
+from assay.corpus.documents.annotators.decisions import TABLE, as_sent, decided_by, read_decision
 from assay.corpus.documents.annotators.several_people import by_person, of_each_person
 from assay.corpus.documents.raw_document import Document
-from assay.corpus.documents.values import MISSING, UnreadableError
-from assay.corpus.returned_parts import ReadingRules
+from assay.corpus.documents.values import MISSING, UnreadableError, plain_text
+from assay.corpus.example import Example
+from assay.corpus.returned_parts import Parts, ReadingRules, read_parts
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,24 @@ def returned_annotations(
     annotations = _found(_read(document, own, tool, rules) for document, own in single if id(own) in last)
     earlier = [(document, own) for document, own in single if id(own) not in last]
     return annotations, sum(_is_replaced(document, own, annotations, tool, rules) for document, own in earlier)
+
+
+def check_sent_labels(documents: Sequence[Document], row: Example | None, rules: ReadingRules) -> None:
+    """Check that nobody has written a decision about a row over its labels as they were sent in a table.
+
+    Raises:
+        UnreadableError: the labels differ from those of the row.
+    """
+    for document in documents:
+        sent = as_sent(document.values)
+        values = read_decision(sent, TABLE, rules.needs(sent, TABLE))
+        if values is None:
+            continue
+        text = plain_text(values.text, "text")
+        said, known = read_parts(values, text, sent, TABLE, rules).parts, Parts.of(row)
+        for name, part in said.unlike(known)._asdict().items():
+            if part is not None:
+                raise UnreadableError(f"{name} differs from that of the row", document.values[name])
 
 
 def by_text(annotations: Iterable[ReturnedAnnotation]) -> list[list[ReturnedAnnotation]]:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from assay.corpus.documents.annotators.decisions import (
+    CELLS,
     PROPOSAL,
     ROW_ID,
     TABLE,
     decided_row,
+    has_cells,
+    is_renamed_table,
     is_table,
     is_untouched_task,
 )
@@ -23,7 +26,7 @@ from assay.corpus.documents.values import UnreadableError
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Correction, Overlay, corrected
-from assay.corpus.returned_annotations import by_text, returned_annotations
+from assay.corpus.returned_annotations import by_text, check_sent_labels, returned_annotations
 from assay.corpus.returned_decisions import RowDecision
 from assay.corpus.returned_parts import ReadingRules
 from assay.corpus.sources.file_settings import FileSettings
@@ -67,13 +70,16 @@ def read_documents(path: str, settings: FileSettings = DEFAULT) -> list[Document
     return list(read_files(find_files({path: "all"}), settings))
 
 
-def tool_of(documents: Sequence[Document | InvalidRow], path: str, named: str | None = None) -> str:
+def tool_of(
+    documents: Sequence[Document | InvalidRow], path: str, named: str | None = None, id_field: str | None = None
+) -> str:
     """Return which tool wrote documents.
 
     Args:
         documents: the documents.
         path: their file.
         named: the tool, if somebody knows it; else it is recognised.
+        id_field: field of the rows' ids in a table; None is that of tasks.
 
     Raises:
         AssayError: none, or several may have written them, or nobody has seen them in a tool yet.
@@ -86,10 +92,16 @@ def tool_of(documents: Sequence[Document | InvalidRow], path: str, named: str | 
             f"{path} holds tasks as assay labels wrote them, without a decision; name what the tool exports after "
             "people have decided"
         )
-    if is_table(values):
+    if is_table(values, id_field):
         if named not in (None, TABLE):
             raise AssayError(f"{path} is a table of tasks that people fill in; leave --format out")
         return TABLE
+    renamed = (
+        f"{path} is a table of tasks in which columns were renamed; name them as in the tasks: {id_field or ROW_ID} "
+        f"(or another one, by --id), and {', '.join(CELLS)} for decisions"
+    )
+    if named == TABLE and not any(map(has_cells, values)):
+        raise AssayError(renamed)
     if named is not None:
         return named
     if (tool := recognised_format(values)) is not None:
@@ -97,6 +109,8 @@ def tool_of(documents: Sequence[Document | InvalidRow], path: str, named: str | 
     # Documents without any label may be anybody's, but only tasks for doccano hold the proposal so.
     if values and all(is_doccano(value) and {ROW_ID, PROPOSAL} <= value.keys() for value in values):
         return "doccano"
+    if is_renamed_table(values):
+        raise AssayError(renamed)
     tools = ", ".join([*READERS, TABLE])
     raise AssayError(f"{path}: its content does not say which tool wrote it; name it with --format ({tools})")
 
@@ -125,6 +139,8 @@ def match_rows(
     for name, same_row in _by_row(documents, tool, rules, returned).items():
         try:
             annotations, replaced = returned_annotations(same_row, tool, rules)
+            if tool == TABLE and not annotations and name not in latest:
+                check_sent_labels(same_row, present.get(name), rules)
         except UnreadableError as error:
             returned.rejected.append((name, str(error)))
             continue

@@ -104,7 +104,7 @@ class ReadingRules:
 
     def label_values(self, values: Mapping[str, Any], tool: str) -> LabelValues:
         """Return the reader of the labels of a document, in which people may have chosen among the new names."""
-        return LabelValues(self.source, renamed=not self.is_of_source(values, tool))
+        return LabelValues(self.source, renamed=not self.is_of_source(values, tool), tool=tool)
 
     def is_of_source(self, values: Mapping[str, Any], tool: str) -> bool:
         """Return whether a document is of a project that the recipe reads, and not a task of Assay."""

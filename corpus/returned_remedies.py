@@ -11,6 +11,10 @@ _REMEDIES = (
     (r"text(_pair)? is not that of .*", "write the tasks again (assay labels issues), and correct those"),
     (r".* of the recipe \(--new-labels accepts it\)", "correct the label in the tool, or pass --new-labels"),
     (r".* is not a list like .*", "fill the cell in like that list"),
+    (
+        r".* differs from that of the row",
+        "write decisions into new_label, new_labels or new_entities; if the row has changed, write the tasks again",
+    ),
     (r"labels is not a list of labels", "choose the labels in the tool again, and export again"),
     (r".* is a number without a name", "export the project again with the labels as text"),
     (r"entities overlap", "keep one of the overlapping entities in the tool, and export again"),

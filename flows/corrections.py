@@ -96,7 +96,7 @@ def apply_corrections(
     split_of = Splits.load(splits).split_of if splits else {}
     snapshot = Snapshot.load(extracted)
     rows, documents = list(snapshot.examples()), read_documents(path, file_settings or FileSettings())
-    tool = tool_of(documents, path, tool)
+    tool = tool_of(documents, path, tool, id_field)
     returned = ReturnedLabels(tool)
 
     def decide(overlay: Overlay) -> list[Correction]:

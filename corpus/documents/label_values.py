@@ -18,13 +18,21 @@ class NoLabelError(Exception):
 class LabelValues:
     """Reader of single labels, by `label_map`, `fold_labels` and `no_label` of the source."""
 
-    def __init__(self, document_format: DocumentFormat, used: set[str] | None = None, *, renamed: bool = False) -> None:
+    def __init__(
+        self,
+        document_format: DocumentFormat,
+        used: set[str] | None = None,
+        *,
+        renamed: bool = False,
+        tool: str | None = None,
+    ) -> None:
         """Take the settings of the source.
 
         Args:
             document_format: format of the documents.
             used: receives the keys of the label map that match a label.
             renamed: labels may have been chosen among the new names of the label map, which are then read as they are.
+            tool: format of the documents that hold the labels; None: that of the source.
         """
         self._names = document_format.label_map
         self._fold = document_format.fold_labels
@@ -32,7 +40,7 @@ class LabelValues:
         self._renamed = renamed
         self._none = {self._as_compared(text) for text in document_format.no_label}
         # Numbers of labels in doccano count the labels of all its projects: as names they say nothing.
-        self._numbers_need_names = document_format.format == "doccano"
+        self._numbers_need_names = (tool or document_format.format) == "doccano"
 
     def read(self, value: Any, name: str) -> str:
         """Return the label in a value; `name` is that of its field.

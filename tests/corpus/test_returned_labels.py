@@ -520,3 +520,66 @@ def test_match_rows_reads_the_columns_of_a_flat_export_of_label_studio(
     returned = match_rows(read_documents(str(path)), "label_studio", {"r1": ROW}, Overlay([]), rules, path)
     assert returned.rejected == []
     assert [(one.id, one.label, one.author) for one in returned.corrections] == [("r1", "good", "anna")]
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"label": "good"}, "label differs from that of the row: good"),
+        ({"entities": "[]"}, "entities differs from that of the row: []"),
+        ({"label": "fine"}, "label is no class of the recipe (--new-labels accepts it): fine"),
+    ],
+)
+def test_match_rows_names_rows_of_a_table_whose_labels_were_written_over(
+    tmp_path: Path, cells: dict[str, str], reason: str
+) -> None:
+    sent = {"label": "bad", "entities": '[[0, 4, "ORG"]]'}
+    assert _match(_table(tmp_path, sent)).undecided == 1
+    path = _table(tmp_path, {**sent, **cells})
+    returned = _match(path)
+    assert (returned.rejected, returned.undecided) == ([("r1", reason)], 0)
+    # A table from before a correction of the row says nothing, and a decision counts whatever stands beside it.
+    overlay = Overlay(_match(_table(tmp_path, {"new_label": "good"})).corrections)
+    path = _table(tmp_path, {**sent, **cells})
+    assert _match(path, overlay=overlay).undecided == 1
+    assert len(_match(_table(tmp_path, {**sent, **cells, "new_label": "good"})).corrections) == 1
+
+
+def test_match_rows_names_suggested_rows_of_a_table_whose_labels_stand_in_the_wrong_column(tmp_path: Path) -> None:
+    name = added_id("new")
+    returned = _match(_table(tmp_path, {"row_id": name, "text": "new", "label": "good"}))
+    assert returned.rejected == [(name, "label differs from that of the row: good")]
+
+
+def test_match_rows_takes_white_space_in_a_cell_for_no_decision(tmp_path: Path) -> None:
+    assert _match(_table(tmp_path, {"new_label": " ", "new_entities": "\t"})).undecided == 1
+
+
+@pytest.mark.parametrize("named", [None, "csv"])
+@pytest.mark.parametrize(
+    "columns", ["row_id,text,New Label", "ROW_ID,TEXT,NEW_LABEL", "row_id,text,proposed_label,done"]
+)
+def test_tool_of_asks_for_the_columns_of_a_table(tmp_path: Path, columns: str, named: str | None) -> None:
+    path = tmp_path / "done.csv"
+    path.write_text(f"{columns}\nr1,Acme grew,good{',' * (columns.count(',') - 2)}\n")
+    with pytest.raises(
+        AssayError, match=r"done\.csv is a table of tasks in which columns were renamed; name them as in"
+    ):
+        tool_of(read_documents(str(path)), str(path), named)
+
+
+def test_tool_of_knows_a_table_by_the_field_that_names_the_row(tmp_path: Path) -> None:
+    path = tmp_path / "done.csv"
+    path.write_text("key,text,new_label\nr1,Acme grew,good\n")
+    assert tool_of(read_documents(str(path)), str(path), id_field="key") == TABLE
+
+
+def test_match_rows_refuses_numbers_of_labels_in_documents_of_doccano(tmp_path: Path) -> None:
+    path = tmp_path / "admin.jsonl"
+    document = {"row_id": "r1", "text": ROW.text, "annotations": [{"label": 2, "user": 1}], "annotation_approver": None}
+    path.write_text(json.dumps(document) + "\n")
+    rules = ReadingRules(heads=["sentence"])
+    returned = _match(str(path), rules=rules)
+    assert (returned.tool, returned.rejected) == ("doccano", [("r1", "label is a number without a name: 2")])
+    named = replace(rules, source=DocumentFormat(label_map={"2": "good"}))
+    assert [one.label for one in _match(str(path), rules=named).corrections] == ["good"]

@@ -14,6 +14,7 @@ from assay.corpus.returned_remedies import AGAIN, correction_remedy
         ("text_pair is not that of the row, which may have changed since: why?", "write the tasks again"),
         ("label is no class of the recipe (--new-labels accepts it): fine", "or pass --new-labels"),
         ('new_entities is not a list like [[0, 4, "ORG"]]: Acme', "fill the cell in like that list"),
+        ("label differs from that of the row: bad", "write decisions into new_label"),
         ("label is a number without a name: 3", "with the labels as text"),
         ("entities overlap: Acme and me grew", "in the tool, and export again"),
         ("entity lies outside the text: 3:99 in 38 characters", "the end exclusive"),

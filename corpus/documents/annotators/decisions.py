@@ -18,7 +18,7 @@ ROW_ID = "row_id"
 PROPOSAL, LABELS_DIGEST = "proposal", "labels_digest"
 # A table of tasks, in which people fill in these columns.
 TABLE = "csv"
-NEW_LABEL, NEW_LABELS, NEW_ENTITIES = _CELLS = "new_label", "new_labels", "new_entities"
+NEW_LABEL, NEW_LABELS, NEW_ENTITIES = CELLS = "new_label", "new_labels", "new_entities"
 # A question for records of Argilla that must be answered where all others may be left open, and its options.
 REVIEW = "reviewed"
 REVIEWED, UNSURE = "yes", "unsure"
@@ -33,11 +33,26 @@ _PRODIGY = {"answer", "_input_hash", "_task_hash", "_timestamp"}  # what Prodigy
 SILENT_TOOLS = ("doccano", "spacy")
 
 
-def is_table(documents: Sequence[Values]) -> bool:
-    """Return whether documents are rows of a table of tasks."""
-    return bool(documents) and all(
-        ROW_ID in document and not document.keys().isdisjoint(_CELLS) for document in documents
-    )
+def is_table(documents: Sequence[Values], id_field: str | None = None) -> bool:
+    """Return whether documents are rows of a table of tasks; `id_field` names the row's id, None that of tasks."""
+    return bool(documents) and all((id_field or ROW_ID) in document and has_cells(document) for document in documents)
+
+
+def has_cells(document: Values) -> bool:
+    """Return whether a document has a column of a table of tasks for decisions."""
+    return not document.keys().isdisjoint(CELLS)
+
+
+def is_renamed_table(documents: Sequence[Values]) -> bool:
+    """Return whether documents are rows of a table of tasks in which columns were renamed, such as `New Label`."""
+    names = {str(name).strip().lower().replace(" ", "_") for document in documents for name in document}
+    return not names.isdisjoint((*CELLS, *(cell.replace("new", "proposed", 1) for cell in CELLS)))
+
+
+def as_sent(document: Values) -> Values:
+    """Return a row of a table as if its labels as they were sent were the decision."""
+    sent = {cell: document.get(cell.removeprefix("new_")) for cell in CELLS}
+    return {**document, **sent}
 
 
 def read_decision(document: Values, tool: str, needs: Needs) -> AnnotatedRow | None:
@@ -111,7 +126,7 @@ def decided_by(document: Values, tool: str) -> str | None:
 
 def _row_of_table(document: Values, needs: Needs) -> AnnotatedRow | None:
     # 0 is a class, and [] says that there are no entities, or that no label applies.
-    label, labels, entities = (MISSING if document.get(name) in (None, "") else document[name] for name in _CELLS)
+    label, labels, entities = (MISSING if is_empty(document.get(name)) else document[name] for name in CELLS)
     if label is MISSING and labels is MISSING and entities is MISSING:
         return None
     return AnnotatedRow(
@@ -120,6 +135,11 @@ def _row_of_table(document: Values, needs: Needs) -> AnnotatedRow | None:
         _entities_of_cell(entities) if needs.entities and entities is not MISSING else MISSING,
         _labels_of_cell(labels) if needs.labels and labels is not MISSING else MISSING,
     )
+
+
+def is_empty(cell: Any) -> bool:
+    """Return whether nobody has filled in a cell; white space is easily left behind."""
+    return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def _labels_of_cell(cell: Any) -> list[Any]:

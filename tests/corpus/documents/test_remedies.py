@@ -13,7 +13,7 @@ from assay.corpus.documents.remedies import GENERAL, remedy_of
 from assay.corpus.returned_remedies import AGAIN, correction_remedy
 
 CORPUS = Path(str(corpus.__path__[0]))
-RETURNED = ("decisions", "returned_decisions", "returned_labels", "returned_parts")
+RETURNED = ("decisions", "returned_annotations", "returned_decisions", "returned_labels", "returned_parts")
 
 
 def _kinds(*, returned: bool) -> Iterator[str]:
