@@ -10,7 +10,7 @@ from assay.corpus.sources.brat import brat_notes
 from assay.corpus.sources.file_description import FileDescription
 from assay.corpus.sources.lines import NumberedRow
 from assay.corpus.sources.mongodump import dumped_collection
-from assay.corpus.sources.saved_dataset import saved_files
+from assay.corpus.sources.saved_dataset import is_saved
 from assay.corpus.sources.text_stream import lines_of, open_stream
 
 TOKENS, TAGS, LABEL = "seq.in", "seq.out", "label"
@@ -26,6 +26,11 @@ def describe_folder(folder: Path) -> FileDescription:
         return FileDescription(kind="jointbert", notes=() if (folder / LABEL).is_file() else ("without label",))
     if is_brat(folder):
         return FileDescription(kind="brat", notes=brat_notes(folder))
+    if is_saved(folder):
+        raise AssayError(
+            f"{folder} is a data set that datasets saved; read it with source.kind: hub and source.path: {folder}, or "
+            f"name its files, such as {folder}/*.arrow"
+        )
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     holds = f"it holds {', '.join(names[:3])}" if names else "it holds no files"
     raise AssayError(
@@ -51,8 +56,8 @@ def is_brat(folder: Path) -> bool:
 def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
     """Return the sets of rows that a folder stands for, each with its split.
 
-    The sub-folders `train`, `dev` and `test` of JointBERT's data and of brat's are splits, like those of what
-    `datasets` saves, whose files are sets of rows; a dump by mongodump stands for its collection.
+    The sub-folders `train`, `dev` and `test` of JointBERT's data and of brat's are splits; a dump by mongodump stands
+    for its collection.
 
     Args:
         folder: a folder of a source.
@@ -63,8 +68,6 @@ def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
     """
     if is_jointbert(folder) or is_brat(folder):
         return {folder: split_name}
-    if files := saved_files(folder, split_name):
-        return files
     parts = {path: SPLIT_ALIASES[path.name] for path in sorted(folder.iterdir()) if path.name in SPLIT_ALIASES}
     parts = {path: name for path, name in parts.items() if is_jointbert(path) or is_brat(path)}
     if parts and split_name != "all":

@@ -14,11 +14,11 @@ from assay.corpus.errors import AssayError
 from assay.corpus.sources.arrow_values import python_values
 from assay.corpus.sources.class_names import renamers, with_names
 from assay.corpus.sources.row_filter import RowFilter
+from assay.corpus.sources.saved_dataset import is_saved
 from assay.corpus.storage.digest import digest_folder, digest_json
 
 ROWS_PER_BATCH = 1_000
 BUILDERS = {".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
-SAVED_BY_DATASETS = ("dataset_dict.json", "state.json")
 
 
 def read_hub(
@@ -71,7 +71,7 @@ def _load(path: str, revision: str | None, config: str | None, files: Mapping[st
     folder = Path(path).expanduser()
     local = folder.exists()
     try:
-        if any((folder / name).is_file() for name in SAVED_BY_DATASETS):
+        if is_saved(folder):
             loaded = datasets.load_from_disk(str(folder))
         elif files:
             root = str(folder.resolve()) if local else f"hf://datasets/{path}@{revision}"

@@ -12,8 +12,8 @@ from assay.corpus.documents.raw_document import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.files import glob_files
 from assay.corpus.sources.folders import describe_folder, is_hidden, parts_of
-from assay.corpus.sources.hub import SAVED_BY_DATASETS
 from assay.corpus.sources.recognition import describe_file, has_known_name
+from assay.corpus.sources.saved_dataset import is_saved
 from assay.corpus.storage.remote_files import is_remote
 
 FORMS = (
@@ -42,7 +42,7 @@ def source_at(address: str) -> dict[str, Any]:
     path = Path(address).expanduser()
     if address and path.is_dir():
         _check_readable(path)
-        if any((path / name).is_file() for name in SAVED_BY_DATASETS):
+        if is_saved(path):
             return {"kind": "hub", "path": address}
         return {"kind": "files", "paths": _set_of_rows(path) or _split_of_files(_files_in(path), path)}
     if path.is_file() or is_remote(address):
