@@ -142,10 +142,10 @@ class _Stopper:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
-        self._begin(number)
         if not self._is_woken():
             with suppress(OSError):  # a full socket means that the thread is awake
                 self._writer.send(bytes([number]))
+        self._begin(number)  # after that, what the thread finds is this signal, and after it a second one
         if not self._raised:
             self._raised = True
             raise StoppedError(number)
@@ -216,6 +216,7 @@ class _Stopper:
             if not self.hear():
                 self._reader.close()
                 return
+        self.hear()  # the first signal, if the main thread has handled it before this one looked
         while time.monotonic() < self._since + LIMIT_S:
             self._end_family(signal.SIGTERM)
             if select.select([self._reader], [], [], PAUSE_S)[0]:

@@ -106,6 +106,10 @@ def other_handler():
     ready()
     time.sleep(60)
 
+if "late" in sys.argv:
+    watch = assay.cli.stopping._Stopper._watch
+    assay.cli.stopping._Stopper._watch = lambda stopper: (time.sleep(0.6), watch(stopper))
+
 with stoppable(), noting("go on later"):
     globals()[sys.argv[1]]()
 """
@@ -187,12 +191,14 @@ def test_stoppable_continues_after_a_signal_to_a_forked_process(way: str, name: 
     assert int(output) == getattr(signal, name)
 
 
-def test_stoppable_ends_at_once_on_a_second_signal() -> None:
-    with start("swallows", limit=200, repeat=0.2) as process:
+@pytest.mark.parametrize("thread", ["", "late"])  # late: the second thread looks after the main one has handled it
+def test_stoppable_ends_at_once_on_a_second_signal(thread: str) -> None:
+    with start("swallows", thread, limit=200, repeat=0.2) as process:
         os.kill(process.pid, signal.SIGINT)
         assert process.stdout is not None
         assert process.stdout.readline() == "swallowed\n"
-        time.sleep(0.4)
+        time.sleep(2)
+        assert process.poll() is None
         begun = time.monotonic()
         os.kill(process.pid, signal.SIGINT)
         process.communicate(timeout=300)
