@@ -21,7 +21,6 @@ FOREIGN = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and name the file in it"),
     (b"\xd0\xcf\x11\xe0", "an Excel file of before 2007", "save it as .xlsx or as CSV"),
     (b"%PDF", "a PDF", "name a file of rows"),
-    (b"ORC", "an ORC file", "save it as Parquet"),
     (b"Obj\x01", "an Avro file", "save it as Parquet or JSON lines"),
     (b"\x93NUMPY", "an array of NumPy", "save it as CSV, Parquet or JSON lines"),
     (
@@ -37,6 +36,7 @@ FOREIGN = (
     (b"\x80\x04", "a Python pickle", "save it as Parquet or JSON lines"),
     (b"\x80\x05", "a Python pickle", "save it as Parquet or JSON lines"),
 )
+ORC = b"ORC"
 TAR_PLACE = 257  # of the mark of a tar archive, after the name of its first member
 # The mark of UTF-32 comes first, since it begins like that of UTF-16.
 MARKS = (
@@ -101,6 +101,8 @@ class FileStart:
         """
         if self.content[TAR_PLACE:].startswith(b"ustar"):
             raise AssayError(f"{self.path} is a tar archive; unpack it and name the file in it")
+        if self.content.startswith(ORC) and b"\0" in self.content:  # a table may begin with ORCID
+            raise AssayError(f"{self.path} is an ORC file; save it as Parquet")
         for mark, what, remedy in FOREIGN:
             if self.content.startswith(mark):
                 raise AssayError(f"{self.path} is {what}; {remedy}")

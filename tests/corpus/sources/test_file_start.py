@@ -4,6 +4,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.orc
 import pytest
 
 from assay.corpus.errors import AssayError
@@ -100,6 +102,13 @@ def test_check_format_refuses_a_tar_archive(tmp_path: Path, packed: bool) -> Non
         archive.add(tmp_path / "a.jsonl", "a.jsonl")
     with pytest.raises(AssayError, match=r"rows\.tar is a tar archive; unpack it and name the file in it"):
         FileStart.of(tmp_path / "rows.tar").check_format()
+
+
+def test_check_format_tells_orc_from_a_table_that_begins_with_these_letters(tmp_path: Path) -> None:
+    start_of(tmp_path, b"ORCID,text,label\n").check_format()
+    pa.orc.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "rows.orc")
+    with pytest.raises(AssayError, match=r"rows\.orc is an ORC file; save it as Parquet$"):
+        FileStart.of(tmp_path / "rows.orc").check_format()
 
 
 @pytest.mark.parametrize("content", [bytes(600), b"ab" + bytes(600), b"a\0\0\0" * 200])
