@@ -18,12 +18,8 @@ from assay.corpus.storage.digest import digest_json
 
 T = TypeVar("T")
 NO_LABEL = ""
-_PAIRS = (
-    "data.text_pair",
-    "task.data.text_pair",
-    "fields.text_pair",
-    "text_pair",
-)  # where tasks of Assay keep the second text
+# Where tasks of Assay keep the second text.
+_PAIRS = ("data.text_pair", "task.data.text_pair", "fields.text_pair", "text_pair")
 
 
 class Parts(NamedTuple):

@@ -55,9 +55,8 @@ def locate_entities(
 ) -> tuple[Entity, ...]:
     """Return the entities of a text, sorted by offset, as `read_entities` does; some may overlap.
 
-    Entities with offsets are used as given, but without white space and
-    other invisible characters at their edges. Names without offsets are located as whole words in the remaining text,
-    the longest name first.
+    Entities with offsets are used as given, but without white space and other invisible characters at their edges.
+    Names without offsets are located as whole words in the remaining text, the longest name first.
 
     Raises:
         UnreadableError: an entity is malformed, its offsets are outside the text, do not match its name or cover only

@@ -10,6 +10,8 @@ from assay.corpus.sources.file_settings import FileKind
 Kind = FileKind | Literal["parquet", "arrow", "excel", "bson", "docbin", "jointbert", "brat"]
 # Kinds whose rows hold words with tags, for the document format `tokens`.
 TOKEN_KINDS = frozenset({"conll", "jointbert"})
+# Kinds whose columns a first line names, or the settings.
+TABLE_KINDS = frozenset({"table", "excel"})
 NAMES: dict[str, str] = {
     "jsonl": "JSON lines",
     "table": "table",
@@ -34,9 +36,9 @@ class _Frozen(BaseModel):
 class TableLayout(_Frozen):
     """Layout of a table: a line `sep=` may precede the names. `decimal_columns` hold numbers with a decimal comma.
 
-    `escape` stands before quotation marks and separators that are part of a text.
-    `blanks` says whether blanks after a separator are left out, since quotation marks follow them. Without a header,
-    the first line is a row, and the settings name the columns.
+    `escape` stands before quotation marks and separators that are part of a text. `blanks` says whether blanks after a
+    separator are left out, since quotation marks follow them. Without a header, the first line is a row, and the
+    settings name the columns.
     """
 
     separator: str
@@ -91,6 +93,11 @@ class FileDescription(_Frozen):
     def has_tokens(self) -> bool:
         """Return whether the rows hold words and tags, as the document format `tokens` reads them."""
         return self.kind in TOKEN_KINDS
+
+    @property
+    def is_table(self) -> bool:
+        """Return whether the rows have columns that a first line names, or the settings."""
+        return self.kind in TABLE_KINDS
 
     def __str__(self) -> str:
         parts = [self._name(), *self._table_parts(), *self._conll_parts()]

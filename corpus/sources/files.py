@@ -105,7 +105,7 @@ def have_line_of_names(files: Iterable[Path], settings: FileSettings) -> bool:
     Raises:
         AssayError: a file cannot be read.
     """
-    return not settings.columns and {describe_file(path, settings).kind for path in files} <= {"table", "excel"}
+    return not settings.columns and all(describe_file(path, settings).is_table for path in files)
 
 
 def recognised_escape(files: Iterable[Path], settings: FileSettings) -> str | None:

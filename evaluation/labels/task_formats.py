@@ -2,8 +2,8 @@
 
 A proposal must not come back as a person's decision where nobody has looked. Label Studio, Prodigy and Argilla keep
 proposals apart from what was submitted. A table has empty columns for the decision, and no spreadsheet takes its texts
-for formulas. doccano cannot tell the two apart,
-so its documents hold the present labels and their digest, and the proposal stands beside them.
+for formulas. doccano cannot tell the two apart, so its documents hold the present labels and their digest, and the
+proposal stands beside them.
 """
 
 import csv

@@ -105,7 +105,7 @@ class FileSource:
         if self.path.is_dir():
             raise AssayError(f"{self.path} is not a file; check the path")
         description = describe_file(self.path, self.settings)
-        if self.settings.columns and description.kind not in ("table", "excel"):
+        if self.settings.columns and not description.is_table:
             raise AssayError(
                 f"--columns names the columns of a table without a line of names, but {self.path} is {description}; "
                 "leave it out"

@@ -53,8 +53,8 @@ def records_of_people(record: Values) -> list[Values]:
         own = {name: given[person] for name, given in by_question.items() if person in given}
         user = next(iter(own.values())).user
         latest |= own
-        answers = {name: [{"value": one.value, "user_id": user}] for name, one in latest.items()}
-        records.append({**record, "responses": answers})
+        submitted = {name: [{"value": one.value, "user_id": user}] for name, one in latest.items()}
+        records.append({**record, "responses": submitted})
     return records
 
 

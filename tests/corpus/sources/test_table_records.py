@@ -13,6 +13,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.sources import table_records
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import iter_rows
+from tests.corpus.sources.accounted_lines import check_accounted
 
 HEADER = ["id", "text", "label"]
 
@@ -230,19 +231,7 @@ def test_table_records_account_for_every_line(tmp_path: Path, seed: int) -> None
     path = tmp_path / "a.csv"
     path.write_text(text, encoding="utf-8")
 
-    used, named, last = {}, set(), 1
-    for number, row in iter_rows(path):
-        assert number > last
-        if isinstance(row, dict):
-            used[number] = row["id"]
-        else:
-            named |= set(range(last + 1, number + 1))
-        last = number
-
-    assert used.items() <= valid.items()  # no row is made up
-    assert valid.keys() - used.keys() <= named  # and none is lost without a word
-    assert unclosed <= named
-    assert len(valid) - len(used) <= 2 * len(unclosed)
+    check_accounted(path, valid, unclosed)
 
 
 def test_table_records_bound_the_memory_of_an_unclosed_quote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
